@@ -219,7 +219,7 @@ def _nearest_voxel_axes(geometry: Geometry) -> dict[int, tuple[int, int]]:
     """Assign each world axis (L, P, S) its voxel axis and +1 or -1, whether they run the same way.
 
     Greedy on the largest |cosine|. Ties go to the first world axis, then to the voxel axis that leans to the
-    positive side of the others: a rule on the anatomy alone, so that the order of a file's axes does not matter
+    positive side of the others: a rule on the anatomy alone, so that the order of a file's axes is immaterial
     even at 45 degrees.
     """
     cosines = (geometry.affine[:3, :3] / geometry.spacing_mm).round(COSINE_DECIMALS)
