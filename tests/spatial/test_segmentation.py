@@ -43,9 +43,7 @@ def test_labels_on_another_grid_are_refused():
 
 @pytest.mark.parametrize("label", [0, -1, 65536])
 def test_a_name_for_what_is_no_label_is_refused(label):
-    with pytest.raises(
-        InputError, match=rf"label {label} has the name 'liver'; expected labels in 1\.\.65535"
-    ):
+    with pytest.raises(InputError, match=rf"label {label} is named 'liver'; expected labels in 1\.\.65535"):
         Segmentation(np.zeros((2, 3, 4), np.uint8), GRID, {label: "liver"})
 
 

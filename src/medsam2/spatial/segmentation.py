@@ -56,7 +56,7 @@ class Segmentation:
         for label in self.names:
             if not 1 <= label <= MAXIMUM_LABEL:
                 raise InputError(
-                    f"label {label} has the name {self.names[label]!r}; expected labels in 1..{MAXIMUM_LABEL}."
+                    f"label {label} is named {self.names[label]!r}; expected labels in 1..{MAXIMUM_LABEL}."
                 )
         object.__setattr__(self, "names", MappingProxyType(dict(self.names)))
 
