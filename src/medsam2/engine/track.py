@@ -1,0 +1,163 @@
+"""Objects on their way through a video, and how all of them take one step together."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from medsam2.engine.step import FramePrediction, step, step_with_mask
+from medsam2.memory import MemoryBank, MemoryQuery
+from medsam2.network import FramePrompt, ImageFeatures, MemorySelection, Sam2Network
+from medsam2.network.outputs import PointKind
+
+
+@dataclass(frozen=True)
+class ObjectPrompt:
+    """The prompts of one object on one frame, in network pixels.
+
+    Attributes:
+        points: (N, 2) float, x and y.
+        kinds: (N,) int64 of `PointKind`.
+        drawn: (1, S, S) a mask that the user drew, which is then the result; no points beside it.
+        previous: (1, S / 4, S / 4) logits that the points correct; the frame was segmented before, from memories, and
+            attends to them again.
+    """
+
+    points: Tensor
+    kinds: Tensor
+    drawn: Tensor | None = None
+    previous: Tensor | None = None
+
+    @classmethod
+    def from_mask(cls, drawn: Tensor) -> "ObjectPrompt":
+        """A drawn mask (1, S, S)."""
+        nothing = FramePrompt.none(1, drawn.device)
+        return cls(nothing.points[0], nothing.kinds[0], drawn=drawn)
+
+
+@dataclass
+class Track:
+    """One object: what the user said of it, and what is remembered of it. Only this and its bank ever change.
+
+    Attributes:
+        bank: its memory.
+        prompts: by frame.
+    """
+
+    bank: MemoryBank
+    prompts: dict[int, ObjectPrompt] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A place in the video and the direction of travel.
+
+    Attributes:
+        frame: index.
+        direction: +1 or -1.
+        frame_count: frames of the whole video.
+    """
+
+    frame: int
+    direction: int
+    frame_count: int
+
+
+@dataclass(frozen=True)
+class Advance:
+    """What one step found for some of the tracks.
+
+    Attributes:
+        rows: indices of the tracks.
+        prediction: of these tracks, in this order.
+    """
+
+    rows: list[int]
+    prediction: FramePrediction
+
+
+def advance(
+    network: Sam2Network,
+    features: ImageFeatures,
+    tracks: Sequence[Track],
+    moment: Moment,
+    present: Tensor | None = None,
+) -> list[Advance]:
+    """Take all tracks one frame further, in as few batches as their prompts and memories allow.
+
+    Args:
+        network: see `step`.
+        features: of one frame that all tracks share, or of one frame a track.
+        tracks: their banks are added to.
+        moment: where.
+        present: (tracks,) bool where it is known (training).
+    """
+    batches: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    selections = [_selection(track, features, row, moment) for row, track in enumerate(tracks)]
+    for row, track in enumerate(tracks):
+        batches[_batch_key(track.prompts.get(moment.frame), selections[row])].append(row)
+    return [_advance_batch(network, features, tracks, selections, rows, moment, present) for rows in batches.values()]
+
+
+def _selection(track: Track, features: ImageFeatures, row: int, moment: Moment) -> MemorySelection | None:
+    """The memories a track attends to; none where it is prompted for the first time."""
+    prompt = track.prompts.get(moment.frame)
+    if prompt is not None and prompt.previous is None:
+        return None
+    image = features.stride16 if len(features) == 1 else features.stride16[row : row + 1]
+    return track.bank.select(MemoryQuery(moment.frame, moment.direction, moment.frame_count, image))
+
+
+def _batch_key(prompt: ObjectPrompt | None, selection: MemorySelection | None) -> tuple[object, ...]:
+    """Tracks of one key can be computed as one batch."""
+    layout = selection and selection.layout
+    if prompt is None:
+        return layout, None
+    return layout, len(prompt.points), prompt.drawn is None, prompt.previous is None
+
+
+def _advance_batch(
+    network: Sam2Network,
+    features: ImageFeatures,
+    tracks: Sequence[Track],
+    selections: Sequence[MemorySelection | None],
+    rows: list[int],
+    moment: Moment,
+    present: Tensor | None,
+) -> Advance:
+    own = features if len(features) == 1 else features.take(torch.tensor(rows, device=features.stride16.device))
+    prompts = [tracks[row].prompts.get(moment.frame) for row in rows]
+    memory = [one for row in rows if (one := selections[row]) is not None] or None
+    drawn = [one.drawn for one in prompts if one is not None and one.drawn is not None]
+    if drawn:
+        found, entry = step_with_mask(network, own, torch.stack(drawn), moment.frame)
+    else:
+        prompt = _stack([one for one in prompts if one is not None], len(rows), features.stride16.device)
+        found, entry = step(network, own, prompt, memory, moment.frame, None if present is None else present[rows])
+    for index, row in enumerate(rows):
+        bank = tracks[row].bank
+        remember = bank.add if prompts[index] is None else bank.add_prompted
+        remember(entry.of_object(index))
+    return Advance(rows, found)
+
+
+def _stack(prompts: list[ObjectPrompt], objects: int, device: torch.device) -> FramePrompt:
+    """The prompts of a batch as one."""
+    if not prompts:
+        return FramePrompt.none(objects, device)
+    previous = [one.previous for one in prompts if one.previous is not None]
+    return FramePrompt(
+        torch.stack([one.points for one in prompts]),
+        torch.stack([one.kinds for one in prompts]),
+        torch.stack(previous) if previous else None,
+    )
+
+
+def pad_points(prompt: ObjectPrompt, count: int) -> ObjectPrompt:
+    """The same prompt with padding points up to `count`, so that prompts of different length make one batch."""
+    missing = count - len(prompt.points)
+    points = torch.cat((prompt.points, prompt.points.new_zeros(missing, 2)))
+    kinds = torch.cat((prompt.kinds, prompt.kinds.new_full((missing,), PointKind.PADDING)))
+    return ObjectPrompt(points, kinds, prompt.drawn, prompt.previous)

@@ -1,0 +1,30 @@
+"""SAM 2 in plain PyTorch, one file a named part of the paper."""
+
+from medsam2.network.config import PRESETS, NetworkConfig
+from medsam2.network.mask_decoder import choose_mask
+from medsam2.network.network import Sam2Network
+from medsam2.network.outputs import (
+    ChosenMask,
+    FramePrompt,
+    ImageFeatures,
+    MaskPrediction,
+    MemoryEntry,
+    MemorySelection,
+    MemoryTokens,
+    PointKind,
+)
+
+__all__ = [
+    "PRESETS",
+    "ChosenMask",
+    "FramePrompt",
+    "ImageFeatures",
+    "MaskPrediction",
+    "MemoryEntry",
+    "MemorySelection",
+    "MemoryTokens",
+    "NetworkConfig",
+    "PointKind",
+    "Sam2Network",
+    "choose_mask",
+]

@@ -1,0 +1,138 @@
+"""What varies between SAM 2 networks, and the presets."""
+
+from dataclasses import asdict, dataclass
+from difflib import get_close_matches
+from typing import Any, Literal, Self
+
+from medsam2.errors import ConfigurationError
+
+STRIDE = 16
+"""Pixels a side of one cell of the feature grid (SAM 2, section 4)."""
+
+SIZE_MULTIPLE = 32
+"""The network's input side is a multiple of this: the last of the four stages has stride 32."""
+
+MEMORY_COUNT = 7
+"""One prompted and six recent memories have a temporal embedding of their own (SAM 2, appendix D)."""
+
+MEMORY_CHANNELS = 64
+"""Channels of a spatial memory (SAM 2, appendix D)."""
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The settings in which the SAM 2 networks differ; the others are constants of the architecture.
+
+    Attributes:
+        embedding_width: channels of the first of Hiera's four stages; each next stage doubles them.
+        heads: attention heads of the first stage; each next stage doubles them.
+        depths: blocks in each stage.
+        global_blocks: indices of the blocks that attend over the whole image instead of within windows.
+        windows: window side of each stage, in tokens.
+        position_grid: side of the learnt, coarse position embedding of the trunk.
+        width: channels of the neck, the decoder and the memory attention.
+        feedforward: hidden channels of the transformer layers.
+        memory_layers: layers of the memory attention.
+        timed_memory: SAM 2.1's additions: object pointers know their time, and memories of frames
+            without the object are marked.
+        drawn_prompts: clicks and boxes are also drawn into the dense mask prompt (the starter's; not in SAM 2).
+        size: input side in pixels that the network was trained at.
+    """
+
+    embedding_width: int
+    heads: int
+    depths: tuple[int, int, int, int]
+    global_blocks: tuple[int, ...]
+    windows: tuple[int, int, int, int] = (8, 4, 14, 7)
+    position_grid: int = 7
+    width: int = 256
+    feedforward: int = 2048
+    memory_layers: int = 4
+    timed_memory: bool = True
+    drawn_prompts: bool = False
+    size: int = 1024
+
+    def __post_init__(self) -> None:
+        if self.width % MEMORY_CHANNELS:
+            raise ConfigurationError(
+                f"width is {self.width}; it must be a multiple of {MEMORY_CHANNELS}, the memory's channels"
+            )
+        check_size(self.size)
+
+    @classmethod
+    def preset(cls, name: str) -> "NetworkConfig":
+        """The configuration called `name`.
+
+        Raises:
+            ConfigurationError: no preset has that name.
+        """
+        if name not in PRESETS:
+            near = get_close_matches(name, PRESETS, 1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            raise ConfigurationError(f"no network is called '{name}'{hint} Known: {', '.join(PRESETS)}")
+        return PRESETS[name]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as plain values, for a file's header."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, settings: dict[str, Any]) -> Self:
+        """The inverse of `to_dict`.
+
+        Raises:
+            ConfigurationError: a setting is unknown or missing.
+        """
+        unknown = settings.keys() - cls.__dataclass_fields__.keys()
+        if unknown:
+            raise ConfigurationError(f"unknown network setting(s): {', '.join(sorted(unknown))}")
+        tuples: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()
+        }
+        try:
+            return cls(**tuples)
+        except TypeError as error:
+            raise ConfigurationError(f"incomplete network settings: {error}") from error
+
+
+def check_size(size: int) -> None:
+    """Refuse an input side that the four stages cannot divide.
+
+    Raises:
+        ConfigurationError: `size` is not a positive multiple of 32.
+    """
+    if size < SIZE_MULTIPLE or size % SIZE_MULTIPLE:
+        raise ConfigurationError(
+            f"the network's input side is {size} pixels; it must be a positive multiple of {SIZE_MULTIPLE}"
+        )
+
+
+def _published(timed_memory: bool) -> dict[str, NetworkConfig]:
+    """The four published sizes (SAM 2, appendix D; Meta's released configurations)."""
+    return {
+        "tiny": NetworkConfig(96, 1, (1, 2, 7, 2), (5, 7, 9), timed_memory=timed_memory),
+        "small": NetworkConfig(96, 1, (1, 2, 11, 2), (7, 10, 13), timed_memory=timed_memory),
+        "base-plus": NetworkConfig(112, 2, (2, 3, 16, 3), (12, 16, 20), position_grid=14, timed_memory=timed_memory),
+        "large": NetworkConfig(144, 2, (2, 6, 36, 4), (23, 33, 43), (8, 4, 16, 8), timed_memory=timed_memory),
+    }
+
+
+PRESETS: dict[str, NetworkConfig] = {
+    **{f"sam2-hiera-{size}": config for size, config in _published(timed_memory=False).items()},
+    **{f"sam2.1-hiera-{size}": config for size, config in _published(timed_memory=True).items()},
+    "starter": NetworkConfig(
+        embedding_width=48,
+        heads=1,
+        depths=(1, 2, 4, 1),
+        global_blocks=(4, 5, 6, 7),
+        windows=(8, 8, 8, 8),
+        position_grid=8,
+        width=128,
+        feedforward=512,
+        memory_layers=2,
+        drawn_prompts=True,
+        size=256,
+    ),
+}
+
+Precision = Literal["float32", "bfloat16"]

@@ -1,0 +1,60 @@
+"""Layers that several parts of the network share."""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class LayerNorm2d(nn.Module):
+    """Layer normalisation over the channels of each pixel of a (B, C, H, W) map."""
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (B, C, H, W)."""
+        channels_last = F.layer_norm(x.movedim(1, -1), self.weight.shape, self.weight, self.bias, self.eps)
+        return channels_last.movedim(-1, 1)
+
+
+class MLP(nn.Module):
+    """Linear layers with an activation between them."""
+
+    def __init__(self, widths: tuple[int, ...], activation: type[nn.Module] = nn.ReLU) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(widths))
+        self.activation = activation()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., widths[0]) to (..., widths[-1])."""
+        for layer in self.layers[:-1]:
+            x = self.activation(layer(x))
+        last: Tensor = self.layers[-1](x)
+        return last
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Scaled dot-product attention over (B, heads, tokens, channels).
+
+    PyTorch's fused kernel, but for one case: its backward pass in bfloat16 on the CPU is slower than the
+    plain formula, so training there takes the formula.
+    """
+    if query.requires_grad and query.device.type == "cpu" and query.dtype == torch.bfloat16:
+        weights = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
+        return weights.softmax(-1) @ value
+    return F.scaled_dot_product_attention(query, key, value)
+
+
+def split_heads(x: Tensor, heads: int) -> Tensor:
+    """(B, tokens, C) -> (B, heads, tokens, C / heads)."""
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def merge_heads(x: Tensor) -> Tensor:
+    """(B, heads, tokens, C / heads) -> (B, tokens, C)."""
+    return x.transpose(1, 2).flatten(-2)

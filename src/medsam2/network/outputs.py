@@ -1,0 +1,175 @@
+"""What goes in and out of the network's parts, typed.
+
+B objects, F frames, C channels, S input side, h = w = S / 16, N points, M mask candidates (see ARCHITECTURE.md).
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import torch
+from torch import Tensor
+
+NO_OBJECT_LOGIT = -1024.0
+"""Mask logit of every pixel of a frame without the object (SAM 2's released code)."""
+
+
+class PointKind(IntEnum):
+    """What a prompt point is; the values are SAM's, but for the padding (there -1), so that it indexes a table."""
+
+    NEGATIVE = 0
+    POSITIVE = 1
+    BOX_FIRST = 2
+    BOX_LAST = 3
+    PADDING = 4
+
+
+@dataclass(frozen=True)
+class FramePrompt:
+    """The prompts of B objects on one frame.
+
+    Attributes:
+        points: (B, N, 2) float, x and y in network pixels.
+        kinds: (B, N) int64 of `PointKind`.
+        mask: (B, 1, S / 4, S / 4) mask logits to start from, or None.
+    """
+
+    points: Tensor
+    kinds: Tensor
+    mask: Tensor | None = None
+
+    @classmethod
+    def none(cls, objects: int, device: torch.device | str = "cpu") -> "FramePrompt":
+        """No prompt at all: SAM 2 gives the decoder one padding point then."""
+        kinds = torch.full((objects, 1), int(PointKind.PADDING), device=device)
+        return cls(torch.zeros(objects, 1, 2, device=device), kinds)
+
+
+@dataclass(frozen=True)
+class ImageFeatures:
+    """Encoded frames.
+
+    Attributes:
+        stride4: (F, C / 8, 4h, 4w), for the mask decoder's last upscaling.
+        stride8: (F, C / 4, 2h, 2w), for its first.
+        stride16: (F, C, h, w), what memory attention and decoder read.
+    """
+
+    stride4: Tensor
+    stride8: Tensor
+    stride16: Tensor
+
+    def __len__(self) -> int:
+        return len(self.stride16)
+
+    @property
+    def size(self) -> int:
+        """S, the input side in pixels."""
+        return 4 * self.stride4.shape[-1]
+
+    def take(self, index: Tensor | slice) -> "ImageFeatures":
+        """The features of some frames, in the order of `index`; a frame may be taken several times."""
+        return ImageFeatures(self.stride4[index], self.stride8[index], self.stride16[index])
+
+    def expand(self, objects: int) -> "ImageFeatures":
+        """One frame's features, shared by `objects` objects without a copy."""
+        maps = (self.stride4, self.stride8, self.stride16)
+        return ImageFeatures(*(one.expand(objects, -1, -1, -1) for one in maps))
+
+
+@dataclass(frozen=True)
+class MaskPrediction:
+    """What the mask decoder says of B objects on one frame, before a candidate is chosen.
+
+    Attributes:
+        logits: (B, M, 4h, 4w) mask logits; candidate 0 is for clear prompts, 1..3 for ambiguous ones.
+        iou: (B, M) the network's own estimate of each candidate's intersection over union, [0, 1].
+        tokens: (B, M, C) the candidates' output tokens.
+        object_score: (B,) logit; positive where the object is on the frame.
+    """
+
+    logits: Tensor
+    iou: Tensor
+    tokens: Tensor
+    object_score: Tensor
+
+
+@dataclass(frozen=True)
+class ChosenMask:
+    """The mask that stands for the object on a frame.
+
+    Attributes:
+        logits: (B, 4h, 4w).
+        iou: (B,) its estimated intersection over union.
+        token: (B, C) the output token that becomes the object pointer.
+    """
+
+    logits: Tensor
+    iou: Tensor
+    token: Tensor
+
+
+@dataclass(frozen=True)
+class MemoryEntry:
+    """What is remembered of B objects on one frame.
+
+    Attributes:
+        features: (B, 64, h, w) spatial memory.
+        pointer: (B, C) object pointer.
+        iou: (B,) the network's confidence in the mask that was remembered.
+        object_score: (B,) logit.
+        frame: index of the frame.
+        image: (B, C, h, w) the frame's own features before any memory, or None where no policy asks for them.
+    """
+
+    features: Tensor
+    pointer: Tensor
+    iou: Tensor
+    object_score: Tensor
+    frame: int
+    image: Tensor | None = None
+
+    def of_object(self, index: int) -> "MemoryEntry":
+        """The entry of one object (B = 1)."""
+        one = slice(index, index + 1)
+        image = None if self.image is None else self.image[one]
+        return MemoryEntry(
+            self.features[one], self.pointer[one], self.iou[one], self.object_score[one], self.frame, image
+        )
+
+
+@dataclass(frozen=True)
+class MemorySelection:
+    """The memories that one object attends to on a frame.
+
+    Attributes:
+        entries: spatial memories (B = 1 each).
+        recency: for each, the row of the temporal embedding: 0 for the frame just before, 5 for six frames
+            before, 6 for a prompted frame.
+        pointers: object pointers, (1, C) each.
+        times: for each, how long ago it was, as a share of the longest time looked back.
+    """
+
+    entries: tuple[MemoryEntry, ...]
+    recency: tuple[int, ...]
+    pointers: tuple[Tensor, ...] = ()
+    times: tuple[float, ...] = ()
+
+    @property
+    def layout(self) -> tuple[int, int]:
+        """Numbers of spatial memories and pointers; objects of one layout are attended in one batch."""
+        return len(self.entries), len(self.pointers)
+
+
+@dataclass(frozen=True)
+class MemoryTokens:
+    """Selected memories of B objects, laid out for memory attention.
+
+    Attributes:
+        tokens: (B, L, 64): spatial memories cell by cell, then the pointers' parts.
+        position: (B, L, 64) positions to add to the keys.
+        pointer_tokens: how many of the L are pointers' parts; they have no place in the image.
+    """
+
+    tokens: Tensor
+    position: Tensor
+    pointer_tokens: int
