@@ -123,10 +123,10 @@ def _label_table(structures: tuple[Structure, ...], source: RandomSource, style:
 def _ct_means(structures: tuple[Structure, ...], source: RandomSource) -> list[float]:
     brain = any(structure.tissue == "white" for structure in structures)
     if brain:
-        width, level = source.choice(_CT_BRAIN_WINDOWS)
+        window = source.choice(_CT_BRAIN_WINDOWS)
     else:
-        width, level = source.choice(_CT_WINDOWS, _CT_WINDOW_WEIGHTS)
-    width, level = width * source.uniform(0.8, 1.25), level + source.uniform(-0.08, 0.08) * width
+        window = source.choice(_CT_WINDOWS, _CT_WINDOW_WEIGHTS)
+    width, level = window[0] * source.uniform(0.8, 1.25), window[1] + source.uniform(-0.08, 0.08) * window[0]
     contrast = source.uniform(0.3, 1.2)
     units = [source.normal(*TISSUES[structure.tissue].ct) for structure in structures]
     soft = [50 + (unit - 50) * contrast if 20 < unit < 250 else unit for unit in units]
