@@ -47,7 +47,7 @@ def _turn(instances: Tensor, source: RandomSource, each: bool, mirrored: bool) -
 
 
 def _affine_row(source: RandomSource) -> list[float]:
-    angle = source.normal(0, 0.25)
+    angle = source.normal(0, source.choice((0.08, 0.3)))
     scale, stretch = source.log_uniform(0.55, 1.1), source.uniform(0.9, 1.1)
     room = 0.12 + max(0.0, 1.0 - scale) * 0.6
     cos, sin = math.cos(angle) * scale, math.sin(angle) * scale

@@ -49,6 +49,9 @@ STRUCTURES = (
     Structure("heart chamber", "blood"),
     Structure("oesophagus", "wall"),
     Structure("calcification", "calcium"),
+    Structure("back muscle", "muscle"),
+    Structure("psoas", "muscle"),
+    Structure("table", "soft"),
 )
 _LABEL = {structure.name: label for label, structure in enumerate(STRUCTURES)}
 
@@ -62,12 +65,14 @@ class Trunk:
         width: Half-width of the cavity, coordinate units.
         height: Half-height of the cavity.
         cavity: Identifier of the visceral-fat instance.
+        muscle: Thickness of the muscle layer, coordinate units.
     """
 
     level: Tensor
     width: float
     height: float
     cavity: int
+    muscle: float
 
 
 def paint_body(extent: Extent, source: RandomSource) -> Slab:
@@ -90,20 +95,36 @@ def _paint_wall(canvas: Canvas, region: str) -> Trunk:
     width, height = source.uniform(0.72, 0.97), source.uniform(0.5, 0.78)
     outline = Ellipsoid((0, 0, 0), (9.0, height, width), power=source.uniform(2.0, 3.0)).level(canvas)
     skin, fat = source.uniform(0.008, 0.02), source.uniform(0.015, 0.16)
-    muscle = source.uniform(0.04, 0.1)
+    muscle = source.uniform(0.04, 0.1) * (source.uniform(1.2, 3.0) if region == "pelvis" else 1.0)
     canvas.paint(outline < 0, _LABEL["skin"])
     canvas.paint(outline < -skin, _LABEL["subcutaneous fat"])
     fat_field = fat * (1.0 + 0.3 * canvas.field(2.0)).clamp(min=0.2)
     wall = outline + skin + fat_field
     back = 0.6 * muscle * ((canvas.y / height - 0.35) * 3).clamp(0.0, 1.5)
     ripple = 0.012 * canvas.field(5.0)
-    canvas.paint(wall + ripple < 0, _LABEL["muscle"])
+    flesh = canvas.paint(wall + ripple < 0, _LABEL["muscle"])
     level = wall + muscle + back + ripple
     cavity = canvas.paint(level < 0, _LABEL["visceral fat"])
-    if region != "pelvis":
+    _paint_septa(canvas, flesh, source.uniform(0.0, 0.012))
+    if region == "chest" or (region == "abdomen" and source.chance(0.6)):
         _paint_ribs(canvas, wall, muscle)
+    if source.chance(0.2):
+        _paint_table(canvas, height)
     inset = skin + fat + muscle
-    return Trunk(level, width - inset, height - inset - 0.3 * muscle, cavity)
+    return Trunk(level, width - inset, height - inset - 0.3 * muscle, cavity, muscle)
+
+
+def _paint_septa(canvas: Canvas, flesh: int, width: float) -> None:
+    """Thin sheets of fat between muscles: the zero lines of a field."""
+    cells = canvas.source.uniform(3.0, 7.0)
+    sheets = canvas.field(cells).abs() * (0.9 / cells) < width
+    canvas.paint(canvas.inside(flesh) & sheets, _LABEL["subcutaneous fat"])
+
+
+def _paint_table(canvas: Canvas, height: float) -> None:
+    """The scanner's couch below the patient."""
+    line = canvas.y - height - canvas.source.uniform(0.02, 0.1) + 0.1 * canvas.x**2
+    canvas.paint((line.abs() < canvas.source.uniform(0.008, 0.02)) & (canvas.instances == 0), _LABEL["table"])
 
 
 def _paint_ribs(canvas: Canvas, wall: Tensor, muscle: float) -> None:
@@ -125,6 +146,7 @@ def _paint_spine(canvas: Canvas, trunk: Trunk) -> None:
     source = canvas.source
     size = source.uniform(0.1, 0.16)
     middle = trunk.height - size * source.uniform(0.2, 0.7)
+    _paint_back(canvas, trunk, middle, size)
     body = Ellipsoid((0, middle, 0), (9.0, size * 0.85, size * 1.1), power=2.5)
     window = body.window(canvas)
     level = body.level(canvas, window) + 0.008 * canvas.field(6.0)[window]
@@ -145,6 +167,24 @@ def _paint_spine(canvas: Canvas, trunk: Trunk) -> None:
     marrow = canvas.new_instance(_LABEL["bone marrow"], vertebra)
     canvas.paint_window(window, level < -source.uniform(0.008, 0.02), marrow)
     canvas.paint(canal < 0, _LABEL["spinal canal"])
+
+
+def _paint_back(canvas: Canvas, trunk: Trunk, middle: float, size: float) -> None:
+    """The long muscles beside the spine, behind it and in front of its processes."""
+    source = canvas.source
+    for side in (-1.0, 1.0):
+        spot = (0.0, middle + size * 1.5, side * size * 1.5)
+        back = Ellipsoid(spot, (9.0, size * source.uniform(0.7, 1.1), size * source.uniform(1.1, 1.6)), power=2.4)
+        inner = trunk.level < trunk.muscle + 0.02
+        canvas.paint((back.level(canvas) + 0.01 * canvas.field(5.0) < 0) & inner, _LABEL["back muscle"])
+    if source.chance(0.7):
+        girth = size * source.uniform(0.3, 0.75)
+        for side in (-1.0, 1.0):
+            spot = (source.uniform(-1, 1) * canvas.depth, middle + size * 0.3, side * (size * 1.2 + girth))
+            psoas = Ellipsoid(spot, (source.uniform(0.3, 3.0), girth * 1.2, girth), tilt=(-0.1, side * -0.2))
+            window = psoas.window(canvas)
+            mask = (psoas.level(canvas, window) < 0) & (canvas.instances[window] == trunk.cavity)
+            canvas.paint_window(window, mask, canvas.new_instance(_LABEL["psoas"]))
 
 
 def _place(canvas: Canvas, trunk: Trunk, spot: tuple[float, float], radii: Point) -> Ellipsoid:
@@ -193,16 +233,28 @@ _ABDOMEN: tuple[tuple[str, tuple[float, float], Point], ...] = (  # name, (y, x)
 def _paint_abdomen(canvas: Canvas, trunk: Trunk) -> None:
     source = canvas.source
     rough = canvas.rough_field(source.uniform(4.0, 8.0))
+    _paint_mesentery(canvas, trunk)
     packing = Packing(canvas, source.choice((0.0, 0.004, 0.01, 0.02)))
     placed: list[tuple[str, int]] = []
     for name, spot, radii in _ABDOMEN:
         if source.chance(0.88):
             placed.append((name, _pack(canvas, packing, _place(canvas, trunk, spot, radii), name, rough)))
-    placed += _pack_bowel(canvas, trunk, packing, rough, source.integer(3, 14))
+    placed += _pack_bowel(canvas, trunk, packing, rough, source.integer(5, 22))
     deep = packing.paint(trunk.level < -0.01)
     _fill_organs(canvas, placed, deep)
     if source.chance(0.35):
         _paint_lung_bases(canvas, trunk)
+
+
+def _paint_mesentery(canvas: Canvas, trunk: Trunk) -> None:
+    """Small vessels that run through the fat between the organs."""
+    source = canvas.source
+    inside = trunk.level < -0.02
+    for _ in range(source.integer(0, 4)):
+        root = (source.uniform(-1, 1) * canvas.depth, source.uniform(-0.3, 0.4), source.uniform(-0.4, 0.4))
+        heading = (source.normal(0, 0.04), source.normal(0, 0.1), source.normal(0, 0.1))
+        tubes = vessel_tree(source, root, heading, source.uniform(0.01, 0.022))
+        paint_tree(canvas, tubes, _LABEL["vein"], trunk.cavity, inside)
 
 
 def _pack_bowel(canvas: Canvas, trunk: Trunk, packing: Packing, rough: Tensor, loops: int) -> list[tuple[str, int]]:
@@ -264,6 +316,8 @@ def _fill_hollow(canvas: Canvas, part: int, deep: Tensor, field: Tensor) -> None
         surface = source.uniform(-0.5, 0.4)
         tilt = canvas.y + 0.05 * field if source.chance(0.3) else canvas.y
         canvas.paint(lumen & (tilt < surface), _LABEL["gas"], content)
+    elif source.chance(0.3):
+        canvas.paint(lumen & (canvas.field(22.0) > source.uniform(0.5, 1.5)), _LABEL["gas"], content)
 
 
 def _fill_kidney(canvas: Canvas, part: int, deep: Tensor, fields: tuple[Tensor, Tensor]) -> None:
@@ -291,9 +345,13 @@ def _paint_lesions(canvas: Canvas, part: int, deep: Tensor, count: int) -> None:
 def _paint_lung_bases(canvas: Canvas, trunk: Trunk) -> None:
     """Lungs above a dome: they sink into the slab from its upper end."""
     source = canvas.source
-    dome = 1.0 - (canvas.x / trunk.width).abs() * 1.2 - 0.8 * (canvas.y / trunk.height + 0.2).abs()
+    dome = 1.0 - 1.3 * (canvas.x / trunk.width) ** 2 - 0.9 * (canvas.y / trunk.height + 0.2) ** 2
     above = canvas.z - source.uniform(-0.5, 0.8) * canvas.depth > 0.35 * dome + 0.03 * canvas.field(4.0)
-    near_wall = (trunk.level < -0.01) & (trunk.level > -0.35) & (canvas.x.abs() > 0.12)
+    near_wall = (
+        (trunk.level < -0.01)
+        & (trunk.level > -0.35)
+        & (canvas.x.abs() > 0.12 + 0.05 * canvas.field(3.0) + 0.2 * (canvas.y / trunk.height).clamp(min=0.0))
+    )
     lung = canvas.paint(above & near_wall, _LABEL["lung"])
     _paint_lung_vessels(canvas, [lung], source.integer(2, 5))
 

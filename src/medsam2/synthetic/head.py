@@ -50,6 +50,7 @@ class Brain:
         offset: The slab's middle in the head's own z, coordinate units.
         cortex: Identifier of the cortex.
         white: Identifier of the white matter.
+        stripped: Whether skull and scalp were left out.
     """
 
     level: Tensor
@@ -57,6 +58,7 @@ class Brain:
     offset: float
     cortex: int
     white: int
+    stripped: bool
 
 
 def paint_head(extent: Extent, source: RandomSource) -> Slab:
@@ -81,7 +83,8 @@ def _paint_shells(canvas: Canvas) -> Brain:
     scalp, skull = source.uniform(0.02, 0.06), source.uniform(0.03, 0.08)
     fluid = source.uniform(0.008, 0.035)
     ripple = 0.008 * canvas.field(5.0)
-    if not source.chance(0.25):
+    stripped = source.chance(0.3)
+    if not stripped:
         canvas.paint(outer < 0, _LABEL["scalp"])
         canvas.paint(outer < -0.012, _LABEL["scalp fat"])
         bone = canvas.paint(outer + ripple < -scalp, _LABEL["skull"])
@@ -89,23 +92,28 @@ def _paint_shells(canvas: Canvas) -> Brain:
             middle = (outer + ripple + scalp + skull / 2).abs()
             canvas.paint(middle < skull * (0.22 + 0.08 * canvas.field(6.0)), _LABEL["diploe"], bone)
     level = outer + ripple + scalp + skull
-    canvas.paint(level < 0, _LABEL["cerebrospinal fluid"])
+    if not stripped or source.chance(0.4):
+        canvas.paint(level < 0, _LABEL["cerebrospinal fluid"])
     inset = scalp + skull + fluid
     brain = level + fluid
     cortex, white = _paint_folds(canvas, brain)
-    return Brain(brain, (radii[0] * crop - inset, radii[1] * crop - inset), offset, cortex, white)
+    return Brain(brain, (radii[0] * crop - inset, radii[1] * crop - inset), offset, cortex, white, stripped)
 
 
 def _paint_folds(canvas: Canvas, level: Tensor) -> tuple[int, int]:
-    """Sulci follow the zero lines of a warped field; cortex lines the surface and the sulci."""
+    """Paint cortex and white matter.
+
+    Sulci follow the zero lines of a random field; with depth they close, then end. Cortex lines the surface,
+    the sulci and the fissure between the halves, as deep as it is thick.
+    """
     source = canvas.source
-    folds = canvas.field(source.uniform(8.0, 14.0)) + 0.4 * canvas.field(20.0)
-    depth = source.uniform(0.1, 0.28)
-    fade = ((-level) / depth).clamp(0.0, 1.0)
-    sulcus = folds.abs() * 0.055 + 0.12 * fade**2
-    falx = canvas.x.abs() + 0.01 * canvas.field(4.0) + 0.5 * (canvas.y.abs() < 0.25).float() * 0.04
-    near = torch.minimum(torch.minimum(sulcus, -level), falx)
-    gap, thickness = source.uniform(0.002, 0.014), source.uniform(0.03, 0.055)
+    cells, depth = source.uniform(8.0, 15.0), source.uniform(0.15, 0.4)
+    folds = canvas.field(cells) + 0.3 * canvas.field(2.0 * cells)
+    gap, thickness = source.uniform(0.001, 0.014), source.uniform(0.022, 0.045)
+    closing = 1.1 * (gap + thickness)
+    sulcus = folds.abs() * (0.9 / cells) + closing * ((-level) / depth).clamp(0.0, 1.5) ** 1.5
+    fissure = (canvas.x + 0.01 * canvas.field(4.0)).abs() + closing * ((-level) / 0.45).clamp(min=0.0) ** 2
+    near = torch.minimum(torch.minimum(sulcus, -level), fissure)
     cortex = canvas.paint((level < 0) & (near > gap), _LABEL["cortex"])
     return cortex, canvas.paint((level < 0) & (near > gap + thickness), _LABEL["white matter"], cortex)
 
@@ -119,18 +127,30 @@ def _paint_hindbrain(canvas: Canvas, brain: Brain) -> None:
         lobe = Ellipsoid(centre, (0.28, 0.3, brain.radii[1] * 0.45)).level(canvas)
         stripes = torch.cos(source.uniform(30, 50) * (canvas.y + 0.02 * canvas.field(4.0)))
         canvas.paint((lobe < 0) & below & (brain.level < 0), _LABEL["cerebrospinal fluid"])
-        canvas.paint((lobe + 0.012 * stripes < -0.02) & below & (brain.level < 0), _LABEL["cerebellum"])
+        canvas.paint((lobe + 0.01 * stripes < -0.008) & below & (brain.level < 0), _LABEL["cerebellum"])
+        core = (lobe + 0.02 * stripes < -0.1) & below & (brain.level < 0)
+        canvas.paint(core, _LABEL["white matter"])
     stem = Ellipsoid((low, brain.radii[0] * 0.2, 0.0), (0.5, 0.14, 0.13)).level(canvas)
     canvas.paint((stem < 0.03) & below, _LABEL["cerebrospinal fluid"])
     canvas.paint((stem < 0) & below, _LABEL["brain stem"])
+    if not brain.stripped:
+        _paint_face(canvas, brain, low)
+
+
+def _paint_face(canvas: Canvas, brain: Brain, low: float) -> None:
+    """Eyes in their fat, and the air of the nose between them."""
+    source = canvas.source
+    radius = source.uniform(0.09, 0.13)
     for side in (-1.0, 1.0):
-        spot = (low - 0.1, -brain.radii[0] * 0.95, side * brain.radii[1] * 0.5)
-        radius = source.uniform(0.09, 0.13)
+        spot = (low + source.uniform(-0.1, 0.15), -brain.radii[0] * 0.82, side * brain.radii[1] * 0.48)
         ball = Ellipsoid(spot, (radius, radius, radius)).level(canvas)
-        canvas.paint(ball < 0.05, _LABEL["scalp fat"])
+        orbit = Ellipsoid((spot[0], spot[1] + radius * 1.3, spot[2] * 0.8), (radius * 1.3, radius * 2.6, radius * 1.4))
+        canvas.paint(orbit.level(canvas) < 0, _LABEL["scalp fat"])
         canvas.paint(ball < 0, _LABEL["eye"])
-    nose = Ellipsoid((low - 0.15, -brain.radii[0] * 0.8, 0), (0.2, 0.2, 0.12)).level(canvas)
-    canvas.paint(nose + 0.03 * canvas.field(8.0) < 0, _LABEL["sinus"])
+    nose = Ellipsoid((low - 0.05, -brain.radii[0] * 0.8, 0), (0.25, 0.22, 0.12)).level(canvas)
+    bumpy = nose + 0.03 * canvas.field(8.0)
+    canvas.paint(bumpy < 0.02, _LABEL["skull"])
+    canvas.paint(bumpy < 0, _LABEL["sinus"])
 
 
 def _paint_inner(canvas: Canvas, brain: Brain) -> None:

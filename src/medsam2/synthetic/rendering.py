@@ -122,10 +122,8 @@ def _label_table(structures: tuple[Structure, ...], source: RandomSource, style:
 
 def _ct_means(structures: tuple[Structure, ...], source: RandomSource) -> list[float]:
     brain = any(structure.tissue == "white" for structure in structures)
-    if brain:
-        window = source.choice(_CT_BRAIN_WINDOWS)
-    else:
-        window = source.choice(_CT_WINDOWS, _CT_WINDOW_WEIGHTS)
+    windows, weights = (_CT_BRAIN_WINDOWS, (2, 1, 1)) if brain else (_CT_WINDOWS, _CT_WINDOW_WEIGHTS)
+    window = source.choice(windows, weights)
     width, level = window[0] * source.uniform(0.8, 1.25), window[1] + source.uniform(-0.08, 0.08) * window[0]
     contrast = source.uniform(0.3, 1.2)
     units = [source.normal(*TISSUES[structure.tissue].ct) for structure in structures]
@@ -134,7 +132,8 @@ def _ct_means(structures: tuple[Structure, ...], source: RandomSource) -> list[f
 
 
 def _mr_means(structures: tuple[Structure, ...], source: RandomSource) -> list[float]:
-    mix, spread = source.uniform(-0.15, 1.15), source.uniform(0.02, 0.12)
+    mix = source.uniform(-0.15, 1.15) if source.chance(0.3) else source.normal(source.choice((0.0, 1.0)), 0.12)
+    spread = source.uniform(0.02, 0.12)
     tissues = [TISSUES[structure.tissue] for structure in structures]
     return [abs(t.t1 * (1 - mix) + t.t2 * mix + (source.normal(0, spread) if t.t1 else 0.0)) for t in tissues]
 
