@@ -31,8 +31,16 @@ def augment_slab(slab: Slab, source: RandomSource) -> Slab:
     return replace(slab, instances=instances.contiguous())
 
 
-_FILL_THE_IMAGE = ("cells", "nuclei", "generic", "skin", "heart")  # what lies beyond their border is more of it
-_NO_UP_OR_DOWN = ("cells", "nuclei", "generic", "skin", "limb", "heart")
+_FILL_THE_IMAGE = (
+    "cells",
+    "nuclei",
+    "generic",
+    "skin",
+    "heart",
+    "fundus",
+    "projection",
+)  # what lies beyond their border is more of it
+_NO_UP_OR_DOWN = ("cells", "nuclei", "generic", "skin", "limb", "heart", "fundus")
 
 
 def _turn(instances: Tensor, source: RandomSource, each: bool, mirrored: bool) -> Tensor:

@@ -12,15 +12,15 @@ from medsam2.synthetic.shapes import Ellipsoid, random_point
 from medsam2.synthetic.slab import Slab, Structure
 
 STRUCTURES = (
-    Structure("background", "matter"),
-    Structure("cytoplasm", "matter"),
-    Structure("nucleus", "matter"),
-    Structure("nucleolus", "matter"),
-    Structure("stroma", "matter"),
-    Structure("gland epithelium", "matter"),
-    Structure("lumen", "matter"),
-    Structure("vesicle", "matter"),
-    Structure("second cell type", "matter"),
+    Structure("background", "glass"),
+    Structure("cytoplasm", "cytoplasm"),
+    Structure("nucleus", "nucleus"),
+    Structure("nucleolus", "nucleolus"),
+    Structure("stroma", "stroma"),
+    Structure("gland epithelium", "cytoplasm"),
+    Structure("lumen", "glass"),
+    Structure("vesicle", "nucleolus"),
+    Structure("second cell type", "nucleus"),
 )
 _LABEL = {structure.name: label for label, structure in enumerate(STRUCTURES)}
 _NUCLEI_LIMIT = 130

@@ -109,7 +109,7 @@ def make_scene(kind: str, recipe: ClipRecipe, source: RandomSource, ordered: boo
     paint, thickness = FAMILIES[kind], source.log_uniform(*recipe.thickness)
     if ordered and kind not in FLAT:
         return paint(Extent(recipe.frames, recipe.size, thickness), source)
-    if kind in ("generic", "tubes") or (kind not in FLAT and source.chance(0.3)):
+    if kind in ("generic", "tubes") or (kind not in FLAT and source.chance(0.45)):
         return paint(Extent(recipe.frames, recipe.size, thickness, independent=True), source)
     single = Extent(1, recipe.size, thickness)
     return stack_unordered([paint(single, source) for _ in range(recipe.frames)])

@@ -48,6 +48,21 @@ def add_speckle(image: Tensor, source: RandomSource, strength: float) -> Tensor:
     return image * (1.0 + 2.0 * strength * grain).clamp(0.05, 3.0)
 
 
+def add_echo(image: Tensor, source: RandomSource) -> Tensor:
+    """Speckle of fully developed scatter, log-compressed, darker with depth.
+
+    The envelope of blurred complex noise is Rayleigh distributed; the grains are wider than they are high
+    (Wagner et al. 1983). A display shows its logarithm.
+    """
+    lateral, axial = source.uniform(0.8, 2.2), source.uniform(0.4, 1.0)
+    parts = [blur_lines(blur_lines(source.randn(*image.shape), lateral, -1), axial, -2) for _ in range(2)]
+    envelope = torch.hypot(*parts)
+    envelope = envelope / envelope.mean().clamp(min=1e-4)
+    depth = torch.linspace(0.0, 1.0, image.shape[-2], device=image.device)[:, None]
+    damped = image - source.uniform(0.0, 0.3) * depth * image
+    return damped + source.uniform(0.06, 0.22) * torch.log(envelope + 0.05) * (damped + 0.1).clamp(0.0, 1.0) ** 0.5
+
+
 def add_correlated_noise(image: Tensor, source: RandomSource, strength: float) -> Tensor:
     """Blotchy noise as of a reconstruction kernel, with a share of fine noise."""
     noise = blur(source.randn(*image.shape), source.uniform(0.5, 1.3))
@@ -67,6 +82,19 @@ def add_streaks(image: Tensor, source: RandomSource) -> Tensor:
     rays = rays / 3.0 * torch.exp(-radius * source.uniform(1.0, 4.0)) * source.uniform(0.05, 0.35)
     fade = torch.exp(-((torch.arange(frames, device=image.device) - source.uniform(0, frames)) ** 2) / 8.0)
     return image + spread_channels(rays * fade[:, None, None], image)
+
+
+def add_ribs(image: Tensor, source: RandomSource) -> Tensor:
+    """Bright arcs across a projection: overlapping bones that belong to no object."""
+    if source.chance(0.3):
+        return image
+    _, height, width = frames_of(image)
+    y = torch.linspace(-1, 1, height, device=image.device)[:, None]
+    x = torch.linspace(-1, 1, width, device=image.device)[None, :].abs()
+    slope, count = source.uniform(0.3, 1.0), source.uniform(3.0, 6.0)
+    wave = torch.cos(2 * math.pi * count * (y - slope * (x - 0.45) ** 2 - source.uniform(-0.3, 0.3) * x))
+    arcs = ((wave - source.uniform(0.2, 0.7)) * 6.0).clamp(0.0, 1.0)
+    return image + arcs * (image > 0.08) * source.uniform(0.03, 0.15)
 
 
 def add_rings(image: Tensor, source: RandomSource) -> Tensor:
@@ -108,7 +136,9 @@ def add_noise(image: Tensor, source: RandomSource, family: str) -> Tensor:
     """Add the noise that suits a family of modalities."""
     strength = source.log_uniform(0.004, 0.09)
     if family == "ultrasound":
-        return add_speckle(image, source, source.uniform(0.1, 0.45))
+        return add_echo(image, source)
+    if family == "colour":
+        strength *= 0.6
     if family == "ct":
         return add_correlated_noise(image, source, strength)
     if family == "mr":

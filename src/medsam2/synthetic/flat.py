@@ -13,24 +13,24 @@ from medsam2.synthetic.shapes import Ellipsoid, Tube, random_path, vessel_tree
 from medsam2.synthetic.slab import Slab, Structure
 
 FUNDUS_STRUCTURES = (
-    Structure("outside", "air"),
-    Structure("retina", "matter"),
-    Structure("optic disc", "matter"),
-    Structure("optic cup", "matter"),
-    Structure("vessels", "matter"),
-    Structure("macula", "matter"),
-    Structure("exudate", "matter"),
-    Structure("haemorrhage", "matter"),
+    Structure("outside", "dark field"),
+    Structure("retina", "retina"),
+    Structure("optic disc", "optic disc"),
+    Structure("optic cup", "optic cup"),
+    Structure("vessels", "retinal vessel"),
+    Structure("macula", "macula"),
+    Structure("exudate", "exudate"),
+    Structure("haemorrhage", "bleeding"),
 )
 _FUNDUS = {structure.name: label for label, structure in enumerate(FUNDUS_STRUCTURES)}
 
 SKIN_STRUCTURES = (
-    Structure("skin", "matter"),
-    Structure("lesion", "matter"),
-    Structure("dark part", "matter"),
-    Structure("pale part", "matter"),
-    Structure("hair", "matter"),
-    Structure("ruler or vignette", "air"),
+    Structure("skin", "bare skin"),
+    Structure("lesion", "mole"),
+    Structure("dark part", "dark mole"),
+    Structure("pale part", "pale mole"),
+    Structure("hair", "hair"),
+    Structure("dark corner", "dark field"),
 )
 _SKIN = {structure.name: label for label, structure in enumerate(SKIN_STRUCTURES)}
 
@@ -50,14 +50,14 @@ ULTRASOUND_STRUCTURES = (
 _ECHO = {structure.name: label for label, structure in enumerate(ULTRASOUND_STRUCTURES)}
 
 PROJECTION_STRUCTURES = (
-    Structure("outside", "air"),
-    Structure("soft tissue", "soft"),
-    Structure("left lung", "matter"),
-    Structure("right lung", "matter"),
-    Structure("heart", "matter"),
-    Structure("bone", "matter"),
-    Structure("mass", "matter"),
-    Structure("bone overlap", "matter"),
+    Structure("outside", "dark field"),
+    Structure("soft tissue", "film soft"),
+    Structure("left lung", "film lung"),
+    Structure("right lung", "film lung"),
+    Structure("heart", "film heart"),
+    Structure("bone", "film bone"),
+    Structure("mass", "film soft"),
+    Structure("bone overlap", "film overlap"),
 )
 _PROJECTION = {structure.name: label for label, structure in enumerate(PROJECTION_STRUCTURES)}
 
@@ -111,8 +111,8 @@ def _paint_arcades(canvas: Canvas, disc: tuple[float, float], radius: float, fie
     vessels = canvas.new_instance(_FUNDUS["vessels"])
     for quarter in range(source.integer(5, 8)):
         angle = quarter * math.pi / 3 + source.normal(0, 0.25)
-        heading = (0.0, math.sin(angle) * 0.16, math.cos(angle) * 0.16)
-        tubes = vessel_tree(source, (0.0, *disc), heading, radius * source.uniform(0.05, 0.13), 5, 0.25)
+        heading = (0.0, math.sin(angle) * 0.2, math.cos(angle) * 0.2)
+        tubes = vessel_tree(source, (0.0, *disc), heading, radius * source.uniform(0.05, 0.13), 4, 0.25)
         for tube in tubes:
             flat = Tube(tuple((0.0, y, x) for _, y, x in tube.points), tube.radii)
             flat.paint(canvas, vessels, within=inside)
@@ -132,7 +132,7 @@ def paint_skin(extent: Extent, source: RandomSource) -> Slab:
     if source.chance(0.5):
         _paint_hairs(canvas)
     if source.chance(0.3):
-        canvas.paint(canvas.y**2 + canvas.x**2 > source.uniform(0.95, 1.3) ** 2, _SKIN["ruler or vignette"])
+        canvas.paint(canvas.y**2 + canvas.x**2 > source.uniform(0.95, 1.3) ** 2, _SKIN["dark corner"])
     return canvas.finish(SKIN_STRUCTURES, "skin")
 
 

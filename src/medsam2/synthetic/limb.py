@@ -142,7 +142,7 @@ def paint_heart(extent: Extent, source: RandomSource) -> Slab:
     """Paint a heart in short axis, or nearly so: a ring, a crescent, atria beyond the base."""
     canvas = Canvas(extent, source, warp=source.uniform(0.02, 0.07), warp_cells=source.uniform(2.0, 4.0))
     _paint_heart_surroundings(canvas)
-    scale = source.uniform(0.7, 1.5)
+    scale = source.uniform(0.85, 1.7)
     spot = (source.uniform(-0.3, 0.3), source.uniform(-0.2, 0.2), source.uniform(-0.1, 0.25))
     length = source.uniform(0.45, 1.1)
     base = source.uniform(-0.2, 0.8) * length

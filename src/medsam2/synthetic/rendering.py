@@ -7,7 +7,7 @@ soft tissues differ little), MR (T1, T2, mixtures), ultrasound, and colour.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from medsam2.synthetic.degradation import (
     add_artefacts,
     add_bias,
     add_noise,
+    add_ribs,
     lose_resolution,
 )
 from medsam2.synthetic.fields import smooth_field
@@ -24,11 +25,12 @@ from medsam2.synthetic.random_source import RandomSource
 from medsam2.synthetic.slab import Slab, Structure
 from medsam2.synthetic.tissues import TISSUES
 
-STYLES = ("ct", "mr", "random", "ultrasound", "colour")
+STYLES = ("ct", "mr", "random", "ultrasound", "colour", "film")
 _CT_WINDOWS = ((400, 40), (350, 50), (500, 60), (1500, -600), (1800, 400), (900, 100), (250, 60))  # width, level
 _CT_WINDOW_WEIGHTS = (6, 4, 3, 1.5, 1, 1.5, 1)
 _CT_BRAIN_WINDOWS = ((80, 40), (120, 45), (400, 40))
 _TEXTURES = 4
+CHANGED_SHARE = 0.4  # of unordered sets: each image has a contrast of its own
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,17 @@ def render(slab: Slab, source: RandomSource, style: str | None = None) -> Tensor
     Returns:
         (T, S, S) float32 in [0, 1]; (T, 3, S, S) in the colour style.
     """
+    if style is None and not slab.ordered and source.chance(CHANGED_SHARE):
+        return _render_each(slab, source)
     style = style or draw_style(slab, source)
     palette = draw_palette(slab, source, style)
     image = paint_palette(slab, palette, source)
     if style == "colour":
         image = colourise(slab, image, source)
+    elif style in ("mr", "random") and source.chance(0.7):
+        image = stretch(image, source.uniform(0.0, 0.02), source.uniform(0.98, 1.0))
+    if slab.kind == "projection":
+        image = add_ribs(image, source)
     image = lose_resolution(image, source)
     if style != "ct" and source.chance(0.5):
         image = add_bias(image, source)
@@ -71,38 +79,41 @@ def render(slab: Slab, source: RandomSource, style: str | None = None) -> Tensor
     return finish(image, source, style)
 
 
+def _render_each(slab: Slab, source: RandomSource) -> Tensor:
+    """Render every image of a set alone: contrast, noise and artefacts have nothing in common."""
+    frames = slab.instances.split(1)
+    images = [render(replace(slab, instances=frame), source, draw_style(slab, source)) for frame in frames]
+    if all(image.ndim == 3 for image in images):
+        return torch.cat(images)
+    return torch.cat([image if image.ndim == 4 else image[:, None].expand(-1, 3, -1, -1) for image in images])
+
+
 def draw_style(slab: Slab, source: RandomSource) -> str:
     """Draw a style that suits the family."""
-    weights = _STYLE_WEIGHTS.get(slab.kind, (2.0, 2.0, 4.0, 0.3, 0.2))
+    weights = _STYLE_WEIGHTS.get(slab.kind, (2.0, 2.0, 4.0, 0.3, 0.2, 0.2))
     return source.choice(STYLES, weights)
 
 
 _STYLE_WEIGHTS: dict[str, tuple[float, ...]] = {
-    "body": (6, 2, 2, 0.2, 0.1),
-    "head": (2, 6, 2, 0, 0.1),
-    "limb": (3, 4, 2, 0.5, 0.1),
-    "heart": (3, 3, 2, 1.5, 0.1),
-    "cells": (0.5, 0.5, 5, 0, 3),
-    "generic": (1.5, 1.5, 5, 1, 1),
-    "fundus": (0, 0, 1, 0, 9),
-    "skin": (0, 0, 0.5, 0, 9),
-    "nuclei": (0, 0, 4, 0, 5),
-    "ultrasound": (0, 0, 0.5, 9, 0),
-    "projection": (0, 0, 1, 0, 0),
+    "body": (6, 2, 2, 0.2, 0.1, 0),
+    "head": (2, 6, 2, 0, 0.1, 0),
+    "limb": (3, 4, 2, 0.5, 0.1, 0),
+    "heart": (3, 3, 2, 1.5, 0.1, 0),
+    "cells": (0.5, 0.5, 4, 0, 3, 2),
+    "generic": (1.5, 1.5, 5, 1, 1, 0),
+    "fundus": (0, 0, 0.5, 0, 9, 0.5),
+    "skin": (0, 0, 0.3, 0, 9, 0.3),
+    "nuclei": (0, 0, 3, 0, 5, 2),
+    "ultrasound": (0, 0, 0.5, 9, 0, 0),
+    "projection": (0, 0, 2, 0, 0, 8),
 }
 
 
 def draw_palette(slab: Slab, source: RandomSource, style: str) -> Palette:
-    """Draw brightness and textures for each label; images of an unordered set vary, at times wholly."""
+    """Draw brightness and textures for each label; images of an unordered set vary a little."""
     frames = slab.instances.shape[0]
-    drawn = [_label_table(slab.structures, source, style)]
-    varies = not slab.ordered
-    changes = varies and source.chance(0.45)
-    for _ in range(1, frames if varies else 1):
-        other = source.choice(("ct", "mr", "random")) if style in ("ct", "mr", "random") else style
-        drawn.append(_label_table(slab.structures, source, other if changes else style) if changes else drawn[0])
-    table = torch.tensor(drawn).expand(frames, -1, -1).clone()
-    if varies:
+    table = torch.tensor(_label_table(slab.structures, source, style)).expand(frames, -1, -1).clone()
+    if not slab.ordered:
         shape = (frames, len(slab.structures))
         table[..., 0] += source.uniform(0, 0.06) * source.randn(*shape).cpu()
     table = table.to(source.device)
@@ -110,10 +121,13 @@ def draw_palette(slab: Slab, source: RandomSource, style: str) -> Palette:
 
 
 def _label_table(structures: tuple[Structure, ...], source: RandomSource, style: str) -> list[list[float]]:
-    means = {"ct": _ct_means, "mr": _mr_means, "ultrasound": _echo_means}.get(style, _random_means)
+    means = _MEANS[style]
     strength = source.log_uniform(0.004, 0.05) if style == "ct" else source.log_uniform(0.01, 0.14)
+    drawn = means(structures, source)
+    if style == "random":
+        strength *= max(drawn) - min(drawn)
     rows: list[list[float]] = []
-    for structure, mean in zip(structures, means(structures, source), strict=True):
+    for structure, mean in zip(structures, drawn, strict=True):
         weight = strength * (TISSUES[structure.tissue].texture + 0.05)
         textures = [weight * source.uniform(0.0, 2.0) for _ in range(_TEXTURES)]
         rows.append([mean, *textures])
@@ -139,7 +153,17 @@ def _mr_means(structures: tuple[Structure, ...], source: RandomSource) -> list[f
 
 
 def _echo_means(structures: tuple[Structure, ...], source: RandomSource) -> list[float]:
-    return [max(TISSUES[s.tissue].echo + source.normal(0, 0.1), 0.02) for s in structures]
+    gain, spread = source.uniform(0.5, 1.1), source.uniform(0.03, 0.12)
+    echoes = [TISSUES[structure.tissue].echo for structure in structures]
+    return [max(gain * (echo + source.normal(0, spread)), 0.02) if echo else 0.0 for echo in echoes]
+
+
+def _light_means(structures: tuple[Structure, ...], source: RandomSource) -> list[float]:
+    if source.chance(0.2):
+        return _random_means(structures, source)
+    spread, gain = source.uniform(0.02, 0.1), source.uniform(0.7, 1.05)
+    lights = [TISSUES[structure.tissue].light for structure in structures]
+    return [max(gain * (light + (source.normal(0, spread) if light else 0.0)), 0.0) for light in lights]
 
 
 def _random_means(structures: tuple[Structure, ...], source: RandomSource) -> list[float]:
@@ -148,6 +172,16 @@ def _random_means(structures: tuple[Structure, ...], source: RandomSource) -> li
     means = [source.uniform(low, high) for _ in structures]
     dark = source.chance(0.6)
     return [0.02 if dark and s.tissue == "air" else mean for s, mean in zip(structures, means, strict=True)]
+
+
+_MEANS = {
+    "ct": _ct_means,
+    "mr": _mr_means,
+    "random": _random_means,
+    "ultrasound": _echo_means,
+    "colour": _light_means,
+    "film": _light_means,
+}
 
 
 def paint_palette(slab: Slab, palette: Palette, source: RandomSource) -> Tensor:
@@ -197,7 +231,8 @@ def colourise(slab: Slab, image: Tensor, source: RandomSource) -> Tensor:
     jitter = 0.12 if slab.kind in _COLOURS else 0.5
     ends = torch.tensor((dark, bright), device=image.device) + jitter * (source.rand(2, 3) - 0.5)
     ramp = ends[0, :, None, None] + image[:, None] * (ends[1] - ends[0])[:, None, None]
-    tint = source.randn(len(slab.structures), 3) * source.uniform(0.02, 0.12)
+    tint = source.randn(len(slab.structures), 3) * source.log_uniform(0.01, 0.15)
+    tint[0] = 0.0
     return ramp + blur(tint[slab.labels.long()].permute(0, 3, 1, 2), 0.6)
 
 
@@ -205,11 +240,9 @@ def finish(image: Tensor, source: RandomSource, style: str) -> Tensor:
     """Value curve, inversion, clipping: what a display window makes of it."""
     if style == "ct":
         return image.clamp(0.0, 1.0)
-    if source.chance(0.7) and style != "colour":
-        image = stretch(image, source.uniform(0.0, 0.02), source.uniform(0.98, 1.0))
     image = image.clamp(0.0, 1.0)
     if source.chance(0.5):
         image = image ** source.log_uniform(0.6, 1.6)
-    if style == "random" and source.chance(0.3):
+    if style in ("random", "film") and source.chance(0.3):
         image = 1.0 - image
     return image

@@ -15,6 +15,7 @@ class Tissue:
         t2: Brightness in T2-weighted MR, 0..1.
         echo: Brightness in ultrasound, 0..1.
         texture: Strength of the texture inside, 0..1.
+        light: Brightness in a photograph, a stained section or an X-ray film, 0..1.
     """
 
     ct: tuple[float, float]
@@ -22,6 +23,7 @@ class Tissue:
     t2: float
     echo: float
     texture: float = 0.3
+    light: float = 0.5
 
 
 TISSUES: dict[str, Tissue] = {
@@ -52,5 +54,28 @@ TISSUES: dict[str, Tissue] = {
     "oedema": Tissue((22, 6), 0.35, 0.85, 0.5, 0.2),
     "necrosis": Tissue((18, 12), 0.2, 0.9, 0.2, 0.2),
     "calcium": Tissue((500, 250), 0.1, 0.1, 0.95, 0.2),
+    "dark field": Tissue((-1000, 5), 0.0, 0.0, 0.0, 0.0, 0.0),
+    "retina": Tissue((50, 150), 0.5, 0.5, 0.5, 0.4, 0.45),
+    "optic disc": Tissue((50, 150), 0.7, 0.7, 0.5, 0.2, 0.75),
+    "optic cup": Tissue((50, 150), 0.9, 0.9, 0.5, 0.1, 0.95),
+    "retinal vessel": Tissue((50, 150), 0.3, 0.3, 0.5, 0.1, 0.22),
+    "macula": Tissue((50, 150), 0.4, 0.4, 0.5, 0.2, 0.33),
+    "exudate": Tissue((50, 150), 0.8, 0.8, 0.5, 0.1, 0.9),
+    "bleeding": Tissue((50, 150), 0.3, 0.3, 0.5, 0.1, 0.2),
+    "bare skin": Tissue((50, 150), 0.7, 0.7, 0.5, 0.4, 0.75),
+    "mole": Tissue((50, 150), 0.4, 0.4, 0.5, 1.0, 0.42),
+    "dark mole": Tissue((50, 150), 0.2, 0.2, 0.5, 0.8, 0.2),
+    "pale mole": Tissue((50, 150), 0.6, 0.6, 0.5, 0.6, 0.6),
+    "hair": Tissue((50, 150), 0.1, 0.1, 0.5, 0.1, 0.05),
+    "glass": Tissue((50, 150), 0.9, 0.9, 0.5, 0.2, 0.95),
+    "cytoplasm": Tissue((50, 150), 0.5, 0.5, 0.5, 0.5, 0.62),
+    "nucleus": Tissue((50, 150), 0.3, 0.3, 0.5, 0.6, 0.25),
+    "nucleolus": Tissue((50, 150), 0.2, 0.2, 0.5, 0.2, 0.1),
+    "stroma": Tissue((50, 150), 0.6, 0.6, 0.5, 1.0, 0.75),
+    "film soft": Tissue((50, 150), 0.5, 0.5, 0.5, 0.3, 0.55),
+    "film lung": Tissue((50, 150), 0.2, 0.2, 0.5, 0.5, 0.25),
+    "film heart": Tissue((50, 150), 0.6, 0.6, 0.5, 0.3, 0.7),
+    "film bone": Tissue((50, 150), 0.8, 0.8, 0.5, 0.6, 0.85),
+    "film overlap": Tissue((50, 150), 0.9, 0.9, 0.5, 0.4, 1.0),
     "matter": Tissue((50, 150), 0.5, 0.5, 0.5, 0.5),
 }
