@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -21,14 +21,15 @@ class ObjectPrompt:
         points: (N, 2) float, x and y.
         kinds: (N,) int64 of `PointKind`.
         drawn: (1, S, S) a mask that the user drew, which is then the result; no points beside it.
-        previous: (1, S / 4, S / 4) logits that the points correct; the frame was segmented before, from memories, and
-            attends to them again.
+        previous: (1, S / 4, S / 4) logits of an earlier answer that the points correct.
+        remembers: the frame attends to memories: it was reached by propagation before it was prompted.
     """
 
     points: Tensor
     kinds: Tensor
     drawn: Tensor | None = None
     previous: Tensor | None = None
+    remembers: bool = False
 
     @classmethod
     def from_mask(cls, drawn: Tensor) -> "ObjectPrompt":
@@ -102,9 +103,9 @@ def advance(
 
 
 def _selection(track: Track, features: ImageFeatures, row: int, moment: Moment) -> MemorySelection | None:
-    """The memories a track attends to; none where it is prompted for the first time."""
+    """The memories a track attends to; none where the prompt comes first."""
     prompt = track.prompts.get(moment.frame)
-    if prompt is not None and prompt.previous is None:
+    if prompt is not None and not prompt.remembers:
         return None
     image = features.stride16 if len(features) == 1 else features.stride16[row : row + 1]
     return track.bank.select(MemoryQuery(moment.frame, moment.direction, moment.frame_count, image))
@@ -160,4 +161,4 @@ def pad_points(prompt: ObjectPrompt, count: int) -> ObjectPrompt:
     missing = count - len(prompt.points)
     points = torch.cat((prompt.points, prompt.points.new_zeros(missing, 2)))
     kinds = torch.cat((prompt.kinds, prompt.kinds.new_full((missing,), PointKind.PADDING)))
-    return ObjectPrompt(points, kinds, prompt.drawn, prompt.previous)
+    return replace(prompt, points=points, kinds=kinds)

@@ -103,10 +103,9 @@ class FrameStack:
         return stacked
 
     def to_network(self, x: float, y: float) -> tuple[float, float]:
-        """Scale a place in a frame to the network's square.
+        """Find a place of a frame in the network's square; a pixel's centre stays the centre of what becomes of it.
 
-        Plainly x * S / columns and y * S / rows, as SAM 2 does: it adds half a pixel after that, in its prompt
-        encoder.
+        (SAM 2 scales plainly, x * S / columns, which moves a click by up to half a pixel.)
 
         Args:
             x: Column of the frame, pixel centres at integers.
@@ -116,7 +115,7 @@ class FrameStack:
             x and y, pixels of the square.
         """
         rows, columns = self.plane_view.frame_shape
-        return x * self.size / columns, y * self.size / rows
+        return (x + 0.5) * self.size / columns - 0.5, (y + 0.5) * self.size / rows - 0.5
 
     def mask_to_network(self, mask: NDArray[np.bool_]) -> Tensor:
         """Stretch a frame's mask to the network's square.

@@ -17,12 +17,12 @@ class FifoBank:
 
     def add_prompted(self, entry: MemoryEntry) -> None:
         """Remember a prompted frame."""
-        self.prompted[entry.frame] = entry
+        self.prompted[entry.frame] = entry.without_image()
         self.recent.pop(entry.frame, None)
 
     def add(self, entry: MemoryEntry) -> None:
         """Remember a frame and forget those that no frame to come can ask for."""
-        self.recent[entry.frame] = entry
+        self.recent[entry.frame] = entry.without_image()
         anchors = (entry.frame, *self.prompted)
         for frame in [one for one in self.recent if min(abs(one - anchor) for anchor in anchors) >= POINTERS]:
             del self.recent[frame]

@@ -3,7 +3,7 @@
 B objects, F frames, C channels, S input side, h = w = S / 16, N points, M mask candidates (see ARCHITECTURE.md).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import torch
@@ -127,6 +127,10 @@ class MemoryEntry:
     object_score: Tensor
     frame: int
     image: Tensor | None = None
+
+    def without_image(self) -> "MemoryEntry":
+        """The entry for a policy that does not compare frames: their features need not be kept."""
+        return replace(self, image=None)
 
     def of_object(self, index: int) -> "MemoryEntry":
         """The entry of one object (B = 1)."""

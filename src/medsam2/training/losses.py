@@ -1,0 +1,94 @@
+"""What a prediction is judged by while training (SAM 2, appendix D: focal and Dice, IoU and object score)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from medsam2.network import MaskPrediction
+
+FOCAL_POWER = 2.0
+FOCAL_WEIGHT = 10.0
+DICE_WEIGHT = 1.0
+IOU_WEIGHT = 2.0
+SCORE_WEIGHT = 1.0
+SECOND_CHOICE_WEIGHT = 0.3
+"""Share with which the candidates that the prompt does not call for learn: the predictor falls back on them."""
+
+
+@dataclass(frozen=True)
+class FrameLoss:
+    """The losses of B objects on one frame, each (B,), not yet weighted.
+
+    Attributes:
+        mask: focal and Dice of the masks, 0 where the object is absent.
+        iou: absolute error of the estimated IoU, mean over the candidates, 0 where the object is absent.
+        score: cross-entropy of the object score.
+        dice: Dice overlap of the mask that inference would choose, for the log; NaN where the object is absent.
+        regret: IoU lost by choosing by estimate instead of by truth, for the log; NaN where absent or clear.
+    """
+
+    mask: Tensor
+    iou: Tensor
+    score: Tensor
+    dice: Tensor
+    regret: Tensor
+
+    def total(self) -> Tensor:
+        """The weighted sum, mean over the objects."""
+        return (self.mask + IOU_WEIGHT * self.iou + SCORE_WEIGHT * self.score).mean()
+
+
+def frame_loss(prediction: MaskPrediction, truth: Tensor, ambiguous: Tensor) -> FrameLoss:
+    """Judge the four candidates of B objects.
+
+    Args:
+        prediction: what the decoder said.
+        truth: (B, S, S) bool.
+        ambiguous: (B,) bool, the prompt leaves open which of candidates 1..3 is meant; else it calls for candidate 0.
+    """
+    logits = prediction.logits.float()
+    soft_truth = F.avg_pool2d(truth.float()[:, None], truth.shape[-1] // logits.shape[-1]).expand_as(logits)
+    present = truth.flatten(1).any(1)
+    per_mask = FOCAL_WEIGHT * focal(logits, soft_truth) + DICE_WEIGHT * (1 - soft_dice(logits.sigmoid(), soft_truth))
+    best_of_three, clear = per_mask[:, 1:].amin(1), per_mask[:, 0]
+    first = torch.where(ambiguous, best_of_three, clear)
+    second = torch.where(ambiguous, clear, best_of_three)
+    iou = hard_iou(logits, soft_truth)
+    return FrameLoss(
+        mask=torch.where(present, first + SECOND_CHOICE_WEIGHT * second, 0.0),
+        iou=torch.where(present, (prediction.iou.float() - iou).abs().mean(1), 0.0),
+        score=F.binary_cross_entropy_with_logits(prediction.object_score.float(), present.float(), reduction="none"),
+        **_for_the_log(prediction, iou, present, ambiguous),
+    )
+
+
+def _for_the_log(prediction: MaskPrediction, iou: Tensor, present: Tensor, ambiguous: Tensor) -> dict[str, Tensor]:
+    guess = prediction.iou[:, 1:].argmax(1, keepdim=True) + 1
+    chosen = torch.where(ambiguous, iou.gather(1, guess)[:, 0], iou[:, 0])
+    nothing = torch.full_like(chosen, torch.nan)
+    return {
+        "dice": torch.where(present, 2 * chosen / (1 + chosen), nothing),
+        "regret": torch.where(present & ambiguous, iou[:, 1:].amax(1) - chosen, nothing),
+    }
+
+
+def focal(logits: Tensor, truth: Tensor) -> Tensor:
+    """Focal loss with soft targets (Lin et al. 2017; Li et al. 2020 for soft ones): (B, M, H, W) -> (B, M)."""
+    entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    return ((logits.sigmoid() - truth).abs() ** FOCAL_POWER * entropy).mean((-2, -1))
+
+
+def soft_dice(probability: Tensor, truth: Tensor) -> Tensor:
+    """Dice overlap of soft masks (Milletari et al. 2016), (B, M, H, W) -> (B, M); one pixel is added to either side."""
+    overlap = (probability * truth).sum((-2, -1))
+    return (2 * overlap + 1) / (probability.sum((-2, -1)) + truth.sum((-2, -1)) + 1)
+
+
+def hard_iou(logits: Tensor, truth: Tensor) -> Tensor:
+    """Intersection over union of the masks at threshold 0, (B, M, H, W) -> (B, M); 1 if both are empty."""
+    mask, reference = logits > 0, truth >= 0.5
+    both = (mask & reference).sum((-2, -1)).float()
+    either = (mask | reference).sum((-2, -1)).float()
+    return torch.where(either > 0, both / either.clamp_min(1), 1.0)
