@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from medsam2.synthetic.fields import smooth_field
 from medsam2.synthetic.random_source import RandomSource
 from medsam2.synthetic.slab import Slab
 
@@ -43,12 +44,31 @@ _FILL_THE_IMAGE = (
 _NO_UP_OR_DOWN = ("cells", "nuclei", "generic", "skin", "limb", "heart", "fundus")
 
 
-def _turn(instances: Tensor, source: RandomSource, each: bool, mirrored: bool) -> Tensor:
-    """Sample the slab on turned, scaled and shifted grids (one for all frames, or one each), nearest voxel."""
-    frames = instances.shape[0]
-    rows = [_affine_row(source)] * frames if not each else [_affine_row(source) for _ in range(frames)]
+def scatter_slab(slab: Slab, source: RandomSource) -> Slab:
+    """Make an unordered set of one subject: its slices in any order, each in a pose and shape of its own."""
+    order = sorted(range(slab.instances.shape[0]), key=lambda _: source.uniform())
+    shuffled = slab.instances[order]
+    instances = _turn(shuffled, source, True, slab.kind in _FILL_THE_IMAGE, source.uniform(0.02, 0.08))
+    return replace(slab, instances=instances, ordered=False)
+
+
+def _turn(instances: Tensor, source: RandomSource, each: bool, mirrored: bool, bend: float = 0.0) -> Tensor:
+    """Sample the slab on turned, scaled, shifted and bent grids, taking the nearest voxel.
+
+    Args:
+        instances: (T, S, S) int16.
+        source: Randomness.
+        each: One pose for every frame, rather than one for all.
+        mirrored: Whether the image goes on, mirrored, beyond its border, rather than with background.
+        bend: Deviation of a smooth displacement of each frame, in units of half the side.
+    """
+    frames, height, width = instances.shape
+    rows = [_affine_row(source) for _ in range(frames)] if each else [_affine_row(source)] * frames
     theta = torch.tensor(rows, device=instances.device).view(frames, 2, 3)
-    grid = F.affine_grid(theta, [frames, 1, *instances.shape[1:]], align_corners=False)
+    grid = F.affine_grid(theta, [frames, 1, height, width], align_corners=False)
+    if bend:
+        shift = smooth_field(source, (frames, height, width), (2.0 * frames, 3.0, 3.0), 2)
+        grid = grid + bend * shift.permute(1, 2, 3, 0)
     beyond = "reflection" if mirrored else "zeros"
     moved = F.grid_sample(instances[:, None].float(), grid, mode="nearest", padding_mode=beyond, align_corners=False)
     return moved[:, 0].to(torch.int16)

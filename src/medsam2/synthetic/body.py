@@ -93,7 +93,7 @@ def paint_body(extent: Extent, source: RandomSource) -> Slab:
 def _paint_wall(canvas: Canvas, region: str) -> Trunk:
     source = canvas.source
     width, height = source.uniform(0.72, 0.97), source.uniform(0.5, 0.78)
-    outline = Ellipsoid((0, 0, 0), (9.0, height, width), power=source.uniform(2.0, 3.0)).level(canvas)
+    outline = Ellipsoid((0, 0, 0), (9.0, height, width), boxiness=source.uniform(0.0, 0.5)).level(canvas)
     skin, fat = source.uniform(0.008, 0.02), source.uniform(0.015, 0.16)
     muscle = source.uniform(0.04, 0.1) * (source.uniform(1.2, 3.0) if region == "pelvis" else 1.0)
     canvas.paint(outline < 0, _LABEL["skin"])
@@ -147,7 +147,7 @@ def _paint_spine(canvas: Canvas, trunk: Trunk) -> None:
     size = source.uniform(0.1, 0.16)
     middle = trunk.height - size * source.uniform(0.2, 0.7)
     _paint_back(canvas, trunk, middle, size)
-    body = Ellipsoid((0, middle, 0), (9.0, size * 0.85, size * 1.1), power=2.5)
+    body = Ellipsoid((0, middle, 0), (9.0, size * 0.85, size * 1.1), boxiness=0.25)
     window = body.window(canvas)
     level = body.level(canvas, window) + 0.008 * canvas.field(6.0)[window]
     canal = Ellipsoid((0, middle + size * 1.15, 0), (9.0, size * 0.42, size * 0.5)).level(canvas)
@@ -174,7 +174,7 @@ def _paint_back(canvas: Canvas, trunk: Trunk, middle: float, size: float) -> Non
     source = canvas.source
     for side in (-1.0, 1.0):
         spot = (0.0, middle + size * 1.5, side * size * 1.5)
-        back = Ellipsoid(spot, (9.0, size * source.uniform(0.7, 1.1), size * source.uniform(1.1, 1.6)), power=2.4)
+        back = Ellipsoid(spot, (9.0, size * source.uniform(0.7, 1.1), size * source.uniform(1.1, 1.6)), boxiness=0.2)
         inner = trunk.level < trunk.muscle + 0.02
         canvas.paint((back.level(canvas) + 0.01 * canvas.field(5.0) < 0) & inner, _LABEL["back muscle"])
     if source.chance(0.7):
@@ -202,7 +202,7 @@ def _place(canvas: Canvas, trunk: Trunk, spot: tuple[float, float], radii: Point
         radii[2] * grow * trunk.width / 0.7 * source.uniform(0.8, 1.2),
     )
     tilt = (source.normal(0, 0.3), source.normal(0, 0.3))
-    return Ellipsoid(centre, scaled, source.uniform(-0.5, 0.5), tilt, source.uniform(1.7, 2.8))
+    return Ellipsoid(centre, scaled, source.uniform(-0.5, 0.5), tilt, source.uniform(-0.15, 0.4))
 
 
 def _pack(canvas: Canvas, packing: Packing, organ: Ellipsoid, name: str, rough: Tensor) -> int:
@@ -394,7 +394,7 @@ def _paint_lungs(canvas: Canvas, trunk: Trunk) -> list[int]:
         ball = Ellipsoid(
             (middle, source.uniform(-0.05, 0.05), side * (gap + trunk.width * 0.5)),
             (height, trunk.height * 0.95, trunk.width * source.uniform(0.42, 0.55)),
-            power=2.6,
+            boxiness=0.3,
         )
         level = ball.level(canvas) + 0.04 * rough * side
         inside = (level < 0) & (trunk.level < -0.008) & (canvas.x * side > gap * 0.35)
@@ -410,7 +410,7 @@ def _paint_mediastinum(canvas: Canvas, trunk: Trunk) -> None:
     parts: list[tuple[str, Ellipsoid]] = []
     if source.chance(0.7):
         centre = (source.uniform(-1, 1) * (canvas.depth + 0.1), source.uniform(-0.35, 0.0) * trunk.height, 0.12)
-        heart = Ellipsoid(centre, (0.35, 0.26, 0.28), source.uniform(-0.8, 0.8), power=2.2)
+        heart = Ellipsoid(centre, (0.35, 0.26, 0.28), source.uniform(-0.8, 0.8), boxiness=0.1)
         parts.append(("heart muscle", heart))
     else:
         for name, spot in (("aorta", (-0.2, 0.05)), ("vein", (-0.25, -0.15)), ("vein", (-0.35, 0.2))):
@@ -477,7 +477,7 @@ def _paint_hip(canvas: Canvas, trunk: Trunk, side: float) -> None:
     edge = source.uniform(0.012, 0.022)
     field = canvas.field(5.0)
     spot = (source.uniform(-0.6, 0.6) * canvas.depth, source.uniform(-0.1, 0.15), side * (trunk.width - 0.02))
-    shape = Ellipsoid(spot, (0.6, 0.25, 0.06), side * source.uniform(0.3, 0.8), power=2.3)
+    shape = Ellipsoid(spot, (0.6, 0.25, 0.06), side * source.uniform(0.3, 0.8), boxiness=0.15)
     plate = shape.level(canvas) + 0.012 * field
     bone = canvas.paint(plate < 0, _LABEL["bone cortex"])
     canvas.paint(plate < -edge, _LABEL["bone marrow"], bone)

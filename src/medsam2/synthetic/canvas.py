@@ -24,13 +24,11 @@ class Extent:
         frames: Number of slices T.
         size: Side S of a slice, pixels.
         thickness: Distance of two slices, in units of half the side of the image.
-        independent: Each frame gets a pose and warp of its own: images of one subject in no order.
     """
 
     frames: int
     size: int
     thickness: float
-    independent: bool = False
 
 
 class Canvas:
@@ -62,25 +60,13 @@ class Canvas:
         depth = (torch.arange(frames, device=device) - (frames - 1) / 2) * self.extent.thickness
         line = (torch.arange(size, device=device) + 0.5) * (2.0 / size) - 1.0
         z, y, x = torch.broadcast_tensors(depth[:, None, None], line[:, None], line[None, :])
-        if self.extent.independent:
-            y, x = self._pose_each_frame(y, x)
         coarse = smooth_field(self.source, self.shape, self.cells(cells), 3)
         fine = smooth_field(self.source, self.shape, self.cells(3 * cells), 3)
         shift = (coarse + 0.25 * fine).clamp(-2.5, 2.5) * warp
         return z + shift[0], y + shift[1], x + shift[2]
 
-    def _pose_each_frame(self, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        frames = self.extent.frames
-        angle = (self.source.rand(frames, 1, 1) - 0.5) * 1.2
-        scale = torch.exp2((self.source.rand(frames, 1, 1) - 0.5) * 0.8)
-        shift = (self.source.rand(2, frames, 1, 1) - 0.5) * 0.4
-        cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
-        return cos * y - sin * x + shift[0], sin * y + cos * x + shift[1]
-
     def cells(self, across: float) -> tuple[float, float, float]:
         """Spline cells of a field with `across` cells over the image and the same cell size through the slab."""
-        if self.extent.independent:
-            return (2.0 * self.extent.frames, across, across)
         return (across * self.extent.thickness * self.extent.frames / 2.0, across, across)
 
     def field(self, across: float) -> Tensor:
@@ -98,8 +84,6 @@ class Canvas:
 
     def window(self, centre: tuple[float, float, float], reach: float) -> Window:
         """Index ranges that hold every voxel whose warped coordinates lie within `reach` of a centre."""
-        if self.extent.independent:
-            return (slice(None), slice(None), slice(None))
         reach += self._margin
         step, half = self.extent.thickness, (self.extent.frames - 1) / 2
         first = math.floor((centre[0] - reach) / step + half)
@@ -149,7 +133,7 @@ class Canvas:
         device = self.source.device
         labels = torch.tensor(self._labels, dtype=torch.int16, device=device)
         parents = torch.tensor(self._parents, dtype=torch.int16, device=device)
-        return Slab(self.instances, labels, parents, structures, not self.extent.independent, kind)
+        return Slab(self.instances, labels, parents, structures, True, kind)
 
 
 class Packing:

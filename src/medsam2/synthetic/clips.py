@@ -9,7 +9,7 @@ import torch
 from torch import Generator
 
 from medsam2.errors import ConfigurationError
-from medsam2.synthetic.augmentation import augment_slab
+from medsam2.synthetic.augmentation import augment_slab, scatter_slab
 from medsam2.synthetic.body import paint_body, paint_tubes
 from medsam2.synthetic.canvas import Extent
 from medsam2.synthetic.cells import paint_cells, paint_nuclei
@@ -109,8 +109,8 @@ def make_scene(kind: str, recipe: ClipRecipe, source: RandomSource, ordered: boo
     paint, thickness = FAMILIES[kind], source.log_uniform(*recipe.thickness)
     if ordered and kind not in FLAT:
         return paint(Extent(recipe.frames, recipe.size, thickness), source)
-    if kind in ("generic", "tubes") or (kind not in FLAT and source.chance(0.45)):
-        return paint(Extent(recipe.frames, recipe.size, thickness, independent=True), source)
+    if kind in ("generic", "tubes") or (kind not in FLAT and source.chance(0.5)):
+        return scatter_slab(paint(Extent(recipe.frames, recipe.size, 0.5 * thickness), source), source)
     single = Extent(1, recipe.size, thickness)
     return stack_unordered([paint(single, source) for _ in range(recipe.frames)])
 

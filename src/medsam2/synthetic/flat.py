@@ -214,11 +214,11 @@ def paint_projection(extent: Extent, source: RandomSource) -> Slab:
 def _paint_thorax(canvas: Canvas) -> None:
     source = canvas.source
     wide, high = source.uniform(0.85, 1.2), source.uniform(0.7, 0.95)
-    trunk = Ellipsoid((0, 0.2, 0), (9.0, 1.3, wide), power=3.5).level(canvas)
+    trunk = Ellipsoid((0, 0.2, 0), (9.0, 1.3, wide), boxiness=0.75).level(canvas)
     canvas.paint(trunk < 0, _PROJECTION["soft tissue"])
     for name, side in (("left lung", 1.0), ("right lung", -1.0)):
         centre = (0.0, source.uniform(-0.1, 0.05), side * wide * 0.43)
-        lung = Ellipsoid(centre, (9.0, high, wide * 0.36), side * 0.12, power=2.4).level(canvas)
+        lung = Ellipsoid(centre, (9.0, high, wide * 0.36), side * 0.12, boxiness=0.2).level(canvas)
         dome = canvas.y < high * 0.75 + 0.2 * (canvas.x - centre[2]).abs() + 0.02 * side
         canvas.paint((lung < 0) & dome, _PROJECTION[name])
     heart = Ellipsoid((0, 0.3, 0.13), (9.0, 0.32, source.uniform(0.25, 0.45)), -0.6).level(canvas)

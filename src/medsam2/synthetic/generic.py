@@ -58,7 +58,7 @@ def _paint_ground(canvas: Canvas) -> int:
         return 2
     if choice == "body":
         radii = (source.uniform(0.6, 3.0), source.uniform(0.6, 0.95), source.uniform(0.6, 0.95))
-        level = Ellipsoid((0, 0, 0), radii, power=source.uniform(1.8, 4.0)).level(canvas)
+        level = Ellipsoid((0, 0, 0), radii, boxiness=source.uniform(-0.1, 1.0)).level(canvas)
         level = level + 0.05 * canvas.rough_field(3.0)
         canvas.paint(level < 0, 1)
         if source.chance(0.5):
@@ -80,7 +80,7 @@ def _random_ellipsoid(canvas: Canvas, low: float, high: float) -> Ellipsoid:
     )
     tilt = (source.normal(0, 0.4), source.normal(0, 0.4))
     spot = random_point(source, canvas, 0.8)
-    return Ellipsoid(spot, radii, source.uniform(0, 3.14), tilt, source.uniform(1.3, 4.0))
+    return Ellipsoid(spot, radii, source.uniform(0, 3.14), tilt, source.uniform(-0.35, 1.0))
 
 
 def _nest(canvas: Canvas, level: Tensor, label: int, depth: int, size: float) -> int:

@@ -77,9 +77,9 @@ def _paint_shells(canvas: Canvas) -> Brain:
     offset = source.uniform(-0.35, 0.55)
     radii = (source.uniform(0.78, 0.95), source.uniform(0.62, 0.82))
     crop = source.uniform(1.0, 1.25) if source.chance(0.3) else 1.0
-    outer = Ellipsoid((-offset, 0, 0), (0.95, radii[0] * crop, radii[1] * crop), power=source.uniform(2.0, 2.4)).level(
-        canvas
-    )
+    outer = Ellipsoid(
+        (-offset, 0, 0), (0.95, radii[0] * crop, radii[1] * crop), boxiness=source.uniform(0.0, 0.2)
+    ).level(canvas)
     scalp, skull = source.uniform(0.02, 0.06), source.uniform(0.03, 0.08)
     fluid = source.uniform(0.008, 0.035)
     ripple = 0.008 * canvas.field(5.0)

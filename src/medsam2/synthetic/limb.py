@@ -100,7 +100,7 @@ def _paint_shaft(canvas: Canvas, middle: float, radius: float) -> None:
     source = canvas.source
     size = radius * source.uniform(0.12, 0.24)
     spot = (0.0, source.uniform(-0.3, 0.3) * radius, middle + source.uniform(-0.3, 0.3) * radius)
-    shape = Ellipsoid(spot, (9.0, size, size * source.uniform(0.8, 1.3)), source.uniform(0, 3), power=2.4)
+    shape = Ellipsoid(spot, (9.0, size, size * source.uniform(0.8, 1.3)), source.uniform(0, 3), boxiness=0.2)
     level = shape.level(canvas) + 0.1 * size * canvas.field(4.0)
     bone = canvas.paint(level < 0, _LABEL["bone cortex"])
     canvas.paint(level < -size * source.uniform(0.15, 0.5), _LABEL["bone marrow"], bone)
@@ -118,7 +118,7 @@ def _paint_joint(canvas: Canvas, middle: float, radius: float) -> None:
         size = radius * source.uniform(0.3, 0.5)
         turn = math.pi * (index + source.uniform(-0.15, 0.15)) + source.uniform(-0.2, 0.2)
         centre = (source.uniform(-0.2, 0.2), math.cos(turn) * size * 0.95, middle + math.sin(turn) * size * 0.95)
-        shape = Ellipsoid(centre, (source.uniform(0.3, 1.5), size, size * source.uniform(0.8, 1.2)), power=2.6)
+        shape = Ellipsoid(centre, (source.uniform(0.3, 1.5), size, size * source.uniform(0.8, 1.2)), boxiness=0.3)
         bones.append(canvas.new_instance(_LABEL["cartilage"]))
         packing.add((slice(None), slice(None), slice(None)), shape.level(canvas) + 0.12 * size * rough, bones[-1])
     capsule = Ellipsoid((0, 0, middle), (0.5, radius * 0.5, radius * 0.55)).level(canvas)
@@ -157,7 +157,7 @@ def paint_heart(extent: Extent, source: RandomSource) -> Slab:
 
 def _paint_heart_surroundings(canvas: Canvas) -> None:
     source = canvas.source
-    wall = -(Ellipsoid((0, 0, 0), (9.0, 0.85, 1.0), power=2.5).level(canvas)) + 0.05 * canvas.field(2.0)
+    wall = -(Ellipsoid((0, 0, 0), (9.0, 0.85, 1.0), boxiness=0.25).level(canvas)) + 0.05 * canvas.field(2.0)
     canvas.paint(torch.ones_like(wall, dtype=torch.bool), _HEART["lung"])
     canvas.paint(wall < source.uniform(-0.1, 0.2), _HEART["body wall"])
     if source.chance(0.6):

@@ -122,7 +122,7 @@ def draw_palette(slab: Slab, source: RandomSource, style: str) -> Palette:
 
 def _label_table(structures: tuple[Structure, ...], source: RandomSource, style: str) -> list[list[float]]:
     means = _MEANS[style]
-    strength = source.log_uniform(0.004, 0.05) if style == "ct" else source.log_uniform(0.01, 0.14)
+    strength = source.log_uniform(0.004, 0.05) if style == "ct" else source.log_uniform(0.008, 0.11)
     drawn = means(structures, source)
     if style == "random":
         strength *= max(drawn) - min(drawn)
@@ -188,17 +188,21 @@ def paint_palette(slab: Slab, palette: Palette, source: RandomSource) -> Tensor:
     """Brightness of each voxel before the scanner: (T, S, S) float32."""
     frames, size = slab.instances.shape[0], slab.instances.shape[-1]
     count = palette.mean.shape[1]
-    frame = torch.arange(frames, device=slab.instances.device)[:, None, None]
-    instances = slab.instances.long()
-    label = slab.instance_labels.long()[instances] + frame * count
+    instances = slab.instances.int()
+    frame = torch.arange(frames, device=instances.device, dtype=torch.int32)[:, None, None]
+    label = _look_up(slab.instance_labels.int(), instances) + frame * count
     offset = source.randn(len(slab.instance_labels)) * palette.instance
     offset[0] = 0.0
-    image = palette.mean.flatten()[label] + offset[instances]
+    image = _look_up(palette.mean.flatten(), label).add_(_look_up(offset, instances))
     image = mix_slices(blur(image, source.uniform(0.3, 0.8)), source.uniform(0.0, 0.2) if slab.ordered else 0.0)
     texture = palette.texture.reshape(-1, _TEXTURES)
     for index, field in enumerate(_texture_fields((frames, size, size), source)):
-        image = image + texture[:, index][label] * field
+        image.addcmul_(_look_up(texture[:, index], label), field)
     return image
+
+
+def _look_up(table: Tensor, index: Tensor) -> Tensor:
+    return table.index_select(0, index.flatten()).view(index.shape)
 
 
 def _texture_fields(shape: tuple[int, int, int], source: RandomSource) -> list[Tensor]:
@@ -233,7 +237,7 @@ def colourise(slab: Slab, image: Tensor, source: RandomSource) -> Tensor:
     ramp = ends[0, :, None, None] + image[:, None] * (ends[1] - ends[0])[:, None, None]
     tint = source.randn(len(slab.structures), 3) * source.log_uniform(0.01, 0.15)
     tint[0] = 0.0
-    return ramp + blur(tint[slab.labels.long()].permute(0, 3, 1, 2), 0.6)
+    return ramp + blur(tint.T[:, slab.labels.long()].transpose(0, 1), 0.6)
 
 
 def finish(image: Tensor, source: RandomSource, style: str) -> Tensor:

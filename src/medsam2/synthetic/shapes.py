@@ -16,21 +16,21 @@ Point = tuple[float, float, float]  # (z, y, x)
 
 @dataclass(frozen=True)
 class Ellipsoid:
-    """An ellipsoid, or superquadric, turned in the plane.
+    """An ellipsoid, or one with corners, turned in the plane.
 
     Attributes:
         centre: (z, y, x).
         radii: (z, y, x), coordinate units.
         angle: Turn in the plane, radians.
         tilt: Shift of the centre in (y, x) for each unit of z: an oblique axis.
-        power: 2 = ellipsoid, more = box-like, less = diamond-like.
+        boxiness: 0 = ellipsoid (2-norm), 1 = superquadric of the 4-norm, box-like; below 0 = diamond-like.
     """
 
     centre: Point
     radii: Point
     angle: float = 0.0
     tilt: tuple[float, float] = (0.0, 0.0)
-    power: float = 2.0
+    boxiness: float = 0.0
 
     def window(self, canvas: Canvas) -> Window:
         """The part of the canvas it can reach."""
@@ -48,12 +48,12 @@ class Ellipsoid:
         if self.angle:
             cos, sin = math.cos(self.angle), math.sin(self.angle)
             y, x = cos * y - sin * x, sin * y + cos * x
-        scale = min(self.radii[1:])
-        if self.power == 2.0:
-            total = (z / self.radii[0]) ** 2 + (y / self.radii[1]) ** 2 + (x / self.radii[2]) ** 2
-            return (total.sqrt() - 1.0) * scale
-        terms = [(part.abs() / radius) ** self.power for part, radius in zip((z, y, x), self.radii, strict=True)]
-        return ((terms[0] + terms[1] + terms[2]) ** (1.0 / self.power) - 1.0) * scale
+        squares = [(part / radius).square_() for part, radius in zip((z, y, x), self.radii, strict=True)]
+        norm = (squares[0] + squares[1] + squares[2]).sqrt_()
+        if self.boxiness:
+            fourth = squares[0].square_() + squares[1].square_() + squares[2].square_()
+            norm.lerp_(fourth.sqrt_().sqrt_(), self.boxiness)
+        return norm.sub_(1.0).mul_(min(self.radii[1:]))
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,14 @@ class Tube:
             if radius <= 0:
                 continue
             window = canvas.window(_middle(start, stop), math.dist(start, stop) / 2 + radius)
+            if _is_empty(window, canvas.shape):
+                continue
             mask = _segment_level(canvas, window, (start, stop), (first - inset, last - inset)) < 0
             canvas.paint_window(window, mask if within is None else mask & within[window], instance)
+
+
+def _is_empty(window: Window, shape: tuple[int, int, int]) -> bool:
+    return any(part.start >= min(part.stop, size) for part, size in zip(window, shape, strict=True))
 
 
 def _middle(start: Point, stop: Point) -> Point:
@@ -89,8 +95,8 @@ def _segment_level(canvas: Canvas, window: Window, ends: tuple[Point, Point], ra
     length = max(sum(part * part for part in axis), 1e-8)
     z, y, x = canvas.z[window] - start[0], canvas.y[window] - start[1], canvas.x[window] - start[2]
     along = ((z * axis[0] + y * axis[1] + x * axis[2]) / length).clamp(0.0, 1.0)
-    squared = (z - along * axis[0]) ** 2 + (y - along * axis[1]) ** 2 + (x - along * axis[2]) ** 2
-    return squared.sqrt() - (radii[0] + along * (radii[1] - radii[0]))
+    squared = (z - along * axis[0]).square_() + (y - along * axis[1]).square_() + (x - along * axis[2]).square_()
+    return squared.sqrt_() - (radii[0] + along * (radii[1] - radii[0]))
 
 
 def random_path(source: RandomSource, start: Point, heading: Point, steps: int, bend: float = 0.5) -> list[Point]:
