@@ -1,0 +1,156 @@
+"""Reading and writing volumes and label maps: the format is picked by suffix and content.
+
+Formats know `Volume`, never the reverse. To add one, write a module with `FORMAT_NAME`, `read` and `write` like its
+neighbours, and give its suffixes and signature to `kinds.py` and its functions to `_FORMATS`. DICOM's place is kept
+there: it is recognised, and refused in words.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsam2.errors import FormatError, GeometryError, ShapeError
+from medsam2.io import images, itk, nifti
+from medsam2.io.kinds import FileKind, kind_of_file, kind_of_name
+from medsam2.spatial import Geometry, LabelArray, Segmentation, SourceFile, Volume, label_dtype
+from medsam2.spatial.segmentation import MAXIMUM_LABEL
+
+
+@dataclass(frozen=True)
+class Format:
+    """The functions of a format module.
+
+    Attributes:
+        name: Its `SourceFile.format`.
+        read: Reads a volume from a path, given the volume index.
+        read_labels: The same for label maps.
+        write: Writes an array, its geometry and the source's header to a path.
+    """
+
+    name: str
+    read: Callable[[Path, int | None], Volume]
+    read_labels: Callable[[Path, int | None], Volume]
+    write: Callable[[NDArray[Any], Geometry, object, Path], None]
+
+
+_NIFTI = Format(nifti.FORMAT_NAME, nifti.read, nifti.read, nifti.write)
+_ITK = Format(itk.FORMAT_NAME, itk.read, itk.read, itk.write)
+_IMAGE = Format(images.FORMAT_NAME, images.read, images.read_labels, images.write)
+
+_FORMATS = {
+    FileKind.NIFTI: _NIFTI,
+    FileKind.NIFTI_GZ: _NIFTI,
+    FileKind.NRRD: _ITK,
+    FileKind.METAIMAGE: _ITK,
+    FileKind.PNG: _IMAGE,
+    FileKind.JPEG: _IMAGE,
+    FileKind.TIFF: _IMAGE,
+}
+
+
+def read_volume(path: str | os.PathLike[str], volume_index: int | None = None) -> Volume:
+    """Read a scan or picture: NIfTI, NRRD, MetaImage, PNG, JPEG or TIFF.
+
+    Args:
+        path: The file.
+        volume_index: Which volume of a 4-D file, from 0; a file of one volume needs none.
+
+    Returns:
+        The voxels as stored, with the scale of the header applied, NaN and infinity included.
+
+    Raises:
+        FormatError: The file cannot be read as what its suffix says, or is 4-D and no volume was chosen.
+        GeometryError: The affine is singular or not finite.
+        InputError: There is no volume of that index.
+    """
+    file = Path(path)
+    return _read(_FORMATS[kind_of_file(file)].read, file, volume_index)
+
+
+def read_label_map(path: str | os.PathLike[str], volume_index: int | None = None) -> Segmentation:
+    """Read a label map, in any format of `read_volume`, stored in any type.
+
+    Args:
+        path: The file. The palette of a picture is ignored: its indices are the labels.
+        volume_index: Which volume of a 4-D file, from 0.
+
+    Returns:
+        The labels in the smallest type that holds them, without names.
+
+    Raises:
+        FormatError: The file cannot be read, or holds something other than whole numbers in 0..65535.
+        GeometryError: The affine is singular or not finite.
+        InputError: There is no volume of that index.
+    """
+    file = Path(path)
+    volume = _read(_FORMATS[kind_of_file(file)].read_labels, file, volume_index)
+    if volume.is_rgb:
+        raise FormatError(f"{file} is a colour picture; expected a label map, one whole number a voxel.")
+    return Segmentation(_whole_numbers(file, volume.array), volume.geometry, source=volume.source)
+
+
+def write_segmentation(segmentation: Segmentation, path: str | os.PathLike[str]) -> None:
+    """Write a label map with exactly the geometry of its source, whole or not at all.
+
+    Parent folders are made. The names are not written: they go to the report.
+
+    Args:
+        segmentation: The labels; if their source is of the format to write, its header is kept.
+        path: The file; its suffix picks the format.
+
+    Raises:
+        FormatError: The suffix is unknown, the format cannot hold the labels, the path is the source file itself, or
+            the file cannot be written.
+        GeometryError: The format cannot hold the geometry.
+    """
+    _write(segmentation.labels, segmentation.geometry, segmentation.source, Path(path))
+
+
+def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:
+    """Write a scan or picture, as `write_segmentation` writes labels.
+
+    Raises:
+        FormatError: As for `write_segmentation`.
+        GeometryError: The format cannot hold the geometry.
+    """
+    _write(volume.array, volume.geometry, volume.source, Path(path))
+
+
+def _read(read: Callable[[Path, int | None], Volume], path: Path, volume_index: int | None) -> Volume:
+    try:
+        return read(path, volume_index)
+    except (GeometryError, ShapeError) as error:
+        raise type(error)(f"{path}: {error}") from error
+
+
+def _write(array: NDArray[Any], geometry: Geometry, source: SourceFile | None, path: Path) -> None:
+    chosen = _FORMATS[kind_of_name(path)]
+    if source is not None and _is_same_file(path, source.path):
+        raise FormatError(f"{path} is the input itself; choose another output.")
+    header = source.header if source is not None and source.format == chosen.name else None
+    chosen.write(array, geometry, header, path)
+
+
+def _is_same_file(path: Path, other: Path) -> bool:
+    return path.exists() and other.exists() and path.samefile(other)
+
+
+def _whole_numbers(path: Path, array: NDArray[Any]) -> LabelArray:
+    """Give labels that may be stored as floats or wide integers their own type."""
+    # The comparisons are false for NaN.
+    if not (array.min() >= 0 and array.max() <= MAXIMUM_LABEL):
+        raise FormatError(
+            f"{path} holds values from {array.min()} to {array.max()}; expected labels, 0..{MAXIMUM_LABEL}."
+        )
+    dtype = label_dtype(int(array.max()))
+    labels: LabelArray = array.astype(np.uint8) if dtype is np.uint8 else array.astype(np.uint16)
+    if not np.array_equal(labels, array):
+        raise FormatError(f"{path} holds fractions; expected labels, whole numbers in 0..{MAXIMUM_LABEL}.")
+    return labels

@@ -1,0 +1,206 @@
+"""PNG, JPEG and TIFF, single pictures and TIFF stacks, with Pillow and tifffile.
+
+Pictures have no place in a patient: their grid is the identity, a voxel a millimetre. Resolution tags are ignored,
+and so is the EXIF orientation of a JPEG: a mask must match the pixels as they are stored.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image, ImageSequence
+
+from medsam2.errors import FormatError
+from medsam2.io.atomic import written_whole
+from medsam2.io.libraries import format_errors, silenced
+from medsam2.io.selection import chosen_volume
+from medsam2.spatial import Geometry, SourceFile, Volume
+
+FORMAT_NAME = "image"
+TIFF_SUFFIXES = (".tif", ".tiff")
+LOSSY_SUFFIXES = (".jpg", ".jpeg")
+
+_LIBRARY_ERRORS = (
+    SyntaxError,  # Pillow, for a broken PNG
+    EOFError,
+    ValueError,  # tifffile.TiffFileError is one
+    TypeError,
+    LookupError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+
+
+def read(path: Path, volume_index: int | None) -> Volume:
+    """Read a picture as one slice, or a TIFF stack as one slice a page.
+
+    Greys keep 8 or 16 bits; 1 bit becomes 0 and 255; a palette becomes RGB; the alpha channel is dropped; 16-bit
+    colours keep their upper 8 bits.
+
+    Args:
+        path: The file.
+        volume_index: None or 0: a picture is one volume.
+
+    Raises:
+        FormatError: The file is damaged, or its pages are no stack.
+        InputError: The volume index is not 0.
+    """
+    return _read(path, volume_index, as_labels=False)
+
+
+def read_labels(path: Path, volume_index: int | None) -> Volume:
+    """Read a picture whose numbers are labels: the indices of a palette, 0 and 1 of 1 bit; otherwise as `read`.
+
+    Raises:
+        FormatError: The file is damaged, or its pages are no stack.
+        InputError: The volume index is not 0.
+    """
+    return _read(path, volume_index, as_labels=True)
+
+
+def write(array: NDArray[Any], geometry: Geometry, header: object, path: Path) -> None:
+    """Write one slice as PNG, or any number as TIFF, without loss.
+
+    Args:
+        array: (D, H, W), or (D, H, W, 3) uint8 for RGB; PNG takes D = 1 and uint8 or uint16.
+        geometry: Its grid, which must be that of a picture.
+        header: Ignored: a picture has none.
+        path: The file.
+
+    Raises:
+        FormatError: The format cannot hold the grid or the values, or the file cannot be written.
+    """
+    _check_fits(array, geometry, path)
+    picture = array[0] if len(array) == 1 else array
+    with (
+        written_whole(path) as draft,
+        _quiet(),
+        format_errors(path, "written", *_LIBRARY_ERRORS),
+    ):
+        if path.suffix.lower() in TIFF_SUFFIXES:
+            photometric = "rgb" if array.ndim == 4 else "minisblack"
+            tifffile.imwrite(draft, picture, photometric=photometric, compression="zlib", metadata=None)
+        else:
+            Image.fromarray(picture).save(draft)
+
+
+def _read(path: Path, volume_index: int | None, as_labels: bool) -> Volume:
+    chosen_volume(path, 1, volume_index)
+    pixels = _tiff_pixels if path.suffix.lower() in TIFF_SUFFIXES else _picture_pixels
+    with _quiet(), format_errors(path, "read", *_LIBRARY_ERRORS):
+        array = pixels(path, as_labels)
+    return Volume(array, Geometry(array.shape[:3], np.eye(4)), SourceFile(path, FORMAT_NAME))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the libraries' remarks on odd files off the user's screen.
+
+    One is of use to servers only: a scan of a slide is large and no attack. Beyond twice its limit Pillow raises.
+    """
+    with silenced(logging.getLogger("tifffile")), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _check_fits(array: NDArray[Any], geometry: Geometry, path: Path) -> None:
+    suffix = path.suffix.lower()
+    if suffix in LOSSY_SUFFIXES:
+        raise FormatError(f"{path}: JPEG loses values; write .png or .tif instead.")
+    if not np.array_equal(geometry.affine, np.eye(4)):
+        raise FormatError(
+            f"{path}: a picture cannot hold the spacing and orientation of {geometry.describe()}; "
+            "write .nii.gz, .nrrd or .mha instead."
+        )
+    if suffix in TIFF_SUFFIXES:
+        return
+    if len(array) > 1:
+        raise FormatError(f"{path}: PNG holds one slice, the volume has {len(array)}; write .tif instead.")
+    if array.dtype not in (np.uint8, np.uint16):
+        raise FormatError(f"{path}: PNG holds uint8 or uint16, the volume is {array.dtype}; write .tif instead.")
+
+
+def _picture_pixels(path: Path, as_labels: bool) -> NDArray[Any]:
+    """Read a PNG or JPEG: (1, H, W[, 3])."""
+    with Image.open(path) as image:
+        return _pixels(image, as_labels)[None]
+
+
+def _pixels(image: Image.Image, as_labels: bool) -> NDArray[Any]:
+    """Give a Pillow image as (H, W[, 3])."""
+    if as_labels and image.mode in ("1", "P"):
+        return np.asarray(image).astype(np.uint8)
+    if image.mode == "I" and image.format == "PNG":
+        # How Pillow before 11.3 reads a PNG of 16 bits.
+        return np.asarray(image).astype(np.uint16)
+    if image.mode in ("L", "RGB", "F") or image.mode.startswith("I"):
+        return _native(np.array(image))
+    if image.mode in ("1", "LA"):
+        return np.array(image.convert("L"))
+    # By way of RGBA, as Pillow warns of palettes with transparency otherwise.
+    return np.array(image.convert("RGBA").convert("RGB"))
+
+
+def _tiff_pixels(path: Path, as_labels: bool) -> NDArray[Any]:
+    """Read a TIFF: (D, H, W[, 3])."""
+    with tifffile.TiffFile(path) as tiff:
+        if len(tiff.series) > 1:
+            raise FormatError(
+                f"{path} holds {len(tiff.series)} pictures of different size or type; "
+                "expected one picture or a stack of equal pages."
+            )
+        if not tiff.series:
+            raise FormatError(f"{path} cannot be read: it has no complete page.")
+        series = tiff.series[0]
+        try:
+            array = _native(series.asarray())
+        except ValueError as error:
+            if "imagecodecs" not in str(error):
+                raise
+            # Pillow reads the compressions (LZW, JPEG) for which tifffile needs another package.
+            return _tiff_pixels_with_pillow(path, as_labels)
+        if array.dtype == np.bool_:
+            array = array.astype(np.uint8) * (1 if as_labels else 255)
+        if series.keyframe.colormap is not None and not as_labels:
+            colours = (series.keyframe.colormap >> 8).astype(np.uint8).T
+            return _arranged(path, colours[array], series.axes + "S")
+        return _arranged(path, array, series.axes)
+
+
+def _tiff_pixels_with_pillow(path: Path, as_labels: bool) -> NDArray[Any]:
+    with Image.open(path) as image:
+        return np.stack([_pixels(page, as_labels) for page in ImageSequence.Iterator(image)])
+
+
+def _arranged(path: Path, array: NDArray[Any], axes: str) -> NDArray[Any]:
+    """Turn axes that tifffile names Y, X, S (samples) and at most one more into (D, H, W[, 3])."""
+    pages = [axis for axis in axes if axis not in "YXS"]
+    if len(pages) > 1:
+        raise FormatError(
+            f"{path} has the axes {axes} of sizes {array.shape}; expected one picture or a stack of pages."
+        )
+    samples = [axis for axis in axes if axis == "S"]
+    array = array.transpose([axes.index(axis) for axis in (*pages, "Y", "X", *samples)])
+    array = array if pages else array[None]
+    if not samples:
+        return array
+    if array.shape[-1] < 3:
+        return np.ascontiguousarray(array[..., 0])
+    colours = array[..., :3]
+    return (colours >> 8).astype(np.uint8) if colours.dtype == np.uint16 else colours
+
+
+def _native(array: NDArray[Any]) -> NDArray[Any]:
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
