@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from medsam2.errors import ShapeError
@@ -16,6 +17,8 @@ from medsam2.synthetic.slab import Clip, Slab
 
 MIN_AREA = 0.0015  # share of the image an object needs on the frame where it is prompted
 MAX_AREA = 0.7
+MIN_CONTRAST = 0.15  # of the sum of deviations, between an object and its surroundings
+_REDRAWS = 2  # for objects that do not stand out
 ABSENT_SHARE = 0.55  # of the objects drawn, those asked to be missing on some frame (if there are any)
 
 
@@ -61,10 +64,30 @@ def sample_targets(clip: Clip | Slab, count: int, generator: Generator, first_fr
     chosen, frames = [], []
     for _ in range(count):
         index, frame = _draw(found, source, first_frame_share)
+        for _ in range(_REDRAWS if isinstance(clip, Clip) else 0):
+            if _stands_out(clip, found.members[index], frame):  # type: ignore[arg-type]
+                break
+            index, frame = _draw(found, source, first_frame_share)
         chosen.append(index)
         frames.append(frame)
     members = found.members[chosen].to(slab.instances.device)
     return Targets(members[:, slab.instances.long()], torch.tensor(frames, device=slab.instances.device))
+
+
+def _stands_out(clip: Clip, members: Tensor, frame: int) -> bool:
+    """Whether inside and surroundings differ by a share of their deviations: weak edges yes, invisible ones no."""
+    image = clip.images[frame] if clip.images.ndim == 3 else clip.images[frame].mean(0)
+    mask = members.to(image.device)[clip.slab.instances[frame].long()]
+    around = F.max_pool2d(mask[None].float(), 7, 1, 3)[0].bool() & ~mask
+    total = torch.stack([_moments(image, mask), _moments(image, around)]).tolist()
+    (mean, deviation), (mean_around, deviation_around) = total
+    return abs(mean - mean_around) > MIN_CONTRAST * (deviation + deviation_around + 0.02)
+
+
+def _moments(image: Tensor, mask: Tensor) -> Tensor:
+    weight = mask / mask.sum().clamp(min=1)
+    mean = (image * weight).sum()
+    return torch.stack((mean, ((image - mean).square() * weight).sum().sqrt()))
 
 
 def has_target(slab: Slab) -> bool:
@@ -91,7 +114,7 @@ def _promptable(areas: Tensor) -> Tensor:
 def _candidates(slab: Slab, source: RandomSource) -> _Candidates | None:
     areas = instance_areas(slab)
     labels, parents = slab.instance_labels.long().cpu(), slab.instance_parents.long().cpu()
-    by_label = torch.nn.functional.one_hot(labels, len(slab.structures)).T[1:].bool()
+    by_label = F.one_hot(labels, len(slab.structures)).T[1:].bool()
     by_label[:, 0] = False
     groups = [(by_label, 1.0), (_fill(by_label, parents), 0.7), (_touching(slab, by_label, source), 0.5)]
     if slab.ordered:
@@ -99,7 +122,9 @@ def _candidates(slab: Slab, source: RandomSource) -> _Candidates | None:
         groups += [(single, 0.7), (_fill(single, parents), 0.5)]
     members = torch.cat([group for group, _ in groups])
     # A group counts as a whole, however many members it has: a hundred nuclei must not crowd out the tissue.
-    weights = torch.cat([torch.full((len(group),), 0.3 + weight / max(len(group), 1)) for group, weight in groups])
+    weights = torch.cat([torch.full((len(group),), 0.1 + weight / max(len(group), 1)) for group, weight in groups])
+    parts = (members & (areas.amax(0) >= MIN_AREA / 4)).sum(1)
+    weights = weights / parts.clamp(min=1).sqrt()  # one thing is asked for more often than scattered many
     sizes = members.float() @ areas.T
     keep = _promptable(sizes)
     return _Candidates(members[keep], sizes[keep], weights[keep]) if keep.any() else None
