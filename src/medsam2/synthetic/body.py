@@ -145,7 +145,7 @@ def _paint_ribs(canvas: Canvas, wall: Tensor, muscle: float) -> None:
 def _paint_spine(canvas: Canvas, trunk: Trunk) -> None:
     source = canvas.source
     size = source.uniform(0.1, 0.16)
-    middle = trunk.height - size * source.uniform(0.2, 0.7)
+    middle = trunk.height - size * source.uniform(0.5, 1.2)
     _paint_back(canvas, trunk, middle, size)
     body = Ellipsoid((0, middle, 0), (9.0, size * 0.85, size * 1.1), boxiness=0.25)
     window = body.window(canvas)
@@ -190,7 +190,7 @@ def _paint_back(canvas: Canvas, trunk: Trunk, middle: float, size: float) -> Non
 def _place(canvas: Canvas, trunk: Trunk, spot: tuple[float, float], radii: Point) -> Ellipsoid:
     """An ellipsoid at a spot given as shares of the cavity's half-sizes, jittered."""
     source = canvas.source
-    grow = source.uniform(0.8, 1.25)
+    grow = source.uniform(0.85, 1.45)
     centre = (
         source.uniform(-1.0, 1.0) * (canvas.depth + 0.3 * radii[0]),
         (spot[0] + source.normal(0, 0.07)) * trunk.height,
@@ -262,7 +262,7 @@ def _pack_bowel(canvas: Canvas, trunk: Trunk, packing: Packing, rough: Tensor, l
     placed = []
     for _ in range(loops):
         spot = (source.uniform(-0.9, 0.35), source.uniform(-0.85, 0.85))
-        calibre = source.uniform(0.05, 0.13)
+        calibre = source.uniform(0.05, 0.15)
         radii = (source.uniform(0.08, 0.25), calibre, calibre * source.uniform(1.0, 2.2))
         placed.append(("bowel wall", _pack(canvas, packing, _place(canvas, trunk, spot, radii), "bowel wall", rough)))
     return placed

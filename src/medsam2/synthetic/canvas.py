@@ -113,6 +113,13 @@ class Canvas:
         self.instances.masked_fill_(mask, instance)
         return instance
 
+    def overlay(self, mask: Tensor, label: int, hosts: tuple[int, ...]) -> None:
+        """Paint a mask over everything; what covers a host belongs to it, so that the filled host has no hole."""
+        covered = [(host, mask & self.inside(host)) for host in hosts]
+        self.paint(mask, label)
+        for host, part in covered:
+            self.paint(part, label, host)
+
     def paint_window(self, window: Window, mask: Tensor, instance: int) -> None:
         """Paint a mask given in a window with an instance that exists."""
         self.instances[window].masked_fill_(mask, instance)

@@ -60,7 +60,12 @@ def add_echo(image: Tensor, source: RandomSource) -> Tensor:
     envelope = envelope / envelope.mean().clamp(min=1e-4)
     depth = torch.linspace(0.0, 1.0, image.shape[-2], device=image.device)[:, None]
     damped = image - source.uniform(0.0, 0.3) * depth * image
-    return damped + source.uniform(0.06, 0.22) * torch.log(envelope + 0.05) * (damped + 0.1).clamp(0.0, 1.0) ** 0.5
+    return (
+        damped
+        + source.uniform(0.06, 0.22)
+        * torch.log(envelope + source.uniform(0.08, 0.3))
+        * (damped + 0.1).clamp(0.0, 1.0) ** 0.5
+    )
 
 
 def add_correlated_noise(image: Tensor, source: RandomSource, strength: float) -> Tensor:

@@ -92,8 +92,8 @@ def paint_fundus(extent: Extent, source: RandomSource) -> Slab:
     shift = source.uniform(-0.15, 0.15) * radius
     cup_radii = (9.0, radius * share * source.uniform(0.9, 1.15), radius * share)
     cup = Ellipsoid((0, disc_at[0], disc_at[1] + shift), cup_radii).level(canvas)
-    canvas.paint(cup < 0, _FUNDUS["optic cup"], disc)
-    _paint_arcades(canvas, disc_at, radius, field_radius)
+    hosts = disc, canvas.paint(cup < 0, _FUNDUS["optic cup"], disc)
+    canvas.overlay(_arcades(canvas, disc_at, radius, field_radius), _FUNDUS["vessels"], hosts)
     return canvas.finish(FUNDUS_STRUCTURES, "fundus")
 
 
@@ -105,17 +105,27 @@ def _scatter(canvas: Canvas, label: int) -> None:
         canvas.paint(shape.level(canvas) < 0, label)
 
 
-def _paint_arcades(canvas: Canvas, disc: tuple[float, float], radius: float, field: float) -> None:
+def _arcades(canvas: Canvas, disc: tuple[float, float], radius: float, field: float) -> Tensor:
+    """Mask of the vessels that leave the disc in all directions."""
     source = canvas.source
-    inside = canvas.y**2 + canvas.x**2 < field**2
-    vessels = canvas.new_instance(_FUNDUS["vessels"])
+    tubes: list[Tube] = []
     for quarter in range(source.integer(5, 8)):
         angle = quarter * math.pi / 3 + source.normal(0, 0.25)
         heading = (0.0, math.sin(angle) * 0.2, math.cos(angle) * 0.2)
-        tubes = vessel_tree(source, (0.0, *disc), heading, radius * source.uniform(0.05, 0.13), 4, 0.25)
-        for tube in tubes:
-            flat = Tube(tuple((0.0, y, x) for _, y, x in tube.points), tube.radii)
-            flat.paint(canvas, vessels, within=inside)
+        tubes += vessel_tree(source, (0.0, *disc), heading, radius * source.uniform(0.05, 0.13), 4, 0.25)
+    flat = [Tube(tuple((0.0, y, x) for _, y, x in tube.points), tube.radii) for tube in tubes]
+    return _tube_mask(canvas, flat) & (canvas.y**2 + canvas.x**2 < field**2)
+
+
+def _tube_mask(canvas: Canvas, tubes: list[Tube]) -> Tensor:
+    """Where any of the tubes runs; the canvas itself stays as it was."""
+    before = canvas.instances.clone()
+    trace = canvas.new_instance(0)
+    for tube in tubes:
+        tube.paint(canvas, trace)
+    mask = canvas.inside(trace)
+    canvas.instances = before
+    return mask
 
 
 def paint_skin(extent: Extent, source: RandomSource) -> Slab:
@@ -124,28 +134,29 @@ def paint_skin(extent: Extent, source: RandomSource) -> Slab:
     spot = (source.uniform(-0.25, 0.25), source.uniform(-0.25, 0.25))
     radius = source.log_uniform(0.15, 0.7)
     level = _blob(canvas, spot, radius, source.uniform(0.03, 0.3))
-    lesion = canvas.paint(level < 0, _SKIN["lesion"])
+    hosts = [canvas.paint(level < 0, _SKIN["lesion"])]
     for name in ("dark part", "pale part"):
         if source.chance(0.5):
             patch = canvas.rough_field(source.uniform(3, 10)) > source.uniform(0.4, 1.2)
-            canvas.paint(patch & (level < -0.1 * radius), _SKIN[name], lesion)
+            hosts.append(canvas.paint(patch & (level < -0.1 * radius), _SKIN[name], hosts[0]))
     if source.chance(0.5):
-        _paint_hairs(canvas)
+        canvas.overlay(_hairs(canvas), _SKIN["hair"], tuple(hosts))
     if source.chance(0.3):
         canvas.paint(canvas.y**2 + canvas.x**2 > source.uniform(0.95, 1.3) ** 2, _SKIN["dark corner"])
     return canvas.finish(SKIN_STRUCTURES, "skin")
 
 
-def _paint_hairs(canvas: Canvas) -> None:
+def _hairs(canvas: Canvas) -> Tensor:
+    """Mask of long thin curves that mostly run one way."""
     source = canvas.source
-    hair = canvas.new_instance(_SKIN["hair"])
-    main = source.uniform(0, math.pi)
+    main, tubes = source.uniform(0, math.pi), []
     for _ in range(source.integer(2, 16)):
         angle = main + source.normal(0, 0.5)
         start = (0.0, source.uniform(-1.1, 1.1), source.uniform(-1.1, 1.1))
         path = random_path(source, start, (0.0, 0.25 * math.sin(angle), 0.25 * math.cos(angle)), 4, 0.08)
         flat = tuple((0.0, y, x) for _, y, x in path)
-        Tube(flat, (source.uniform(0.006, 0.015),) * len(flat)).paint(canvas, hair)
+        tubes.append(Tube(flat, (source.uniform(0.006, 0.015),) * len(flat)))
+    return _tube_mask(canvas, tubes)
 
 
 def paint_ultrasound(extent: Extent, source: RandomSource) -> Slab:
@@ -206,9 +217,9 @@ def paint_projection(extent: Extent, source: RandomSource) -> Slab:
     canvas = Canvas(extent, source, warp=source.uniform(0.02, 0.06), warp_cells=3.0)
     if source.chance(0.6):
         _paint_thorax(canvas)
-    else:
-        _paint_long_bones(canvas)
-    return canvas.finish(PROJECTION_STRUCTURES, "projection")
+        return canvas.finish(PROJECTION_STRUCTURES, "projection")
+    _paint_long_bones(canvas)
+    return canvas.finish(PROJECTION_STRUCTURES, "bones")
 
 
 def _paint_thorax(canvas: Canvas) -> None:

@@ -107,7 +107,7 @@ def _paint_folds(canvas: Canvas, level: Tensor) -> tuple[int, int]:
     the sulci and the fissure between the halves, as deep as it is thick.
     """
     source = canvas.source
-    cells, depth = source.uniform(8.0, 15.0), source.uniform(0.15, 0.4)
+    cells, depth = source.uniform(9.0, 18.0), source.uniform(0.2, 0.6)
     folds = canvas.field(cells) + 0.3 * canvas.field(2.0 * cells)
     gap, thickness = source.uniform(0.001, 0.014), source.uniform(0.022, 0.045)
     closing = 1.1 * (gap + thickness)
@@ -130,8 +130,9 @@ def _paint_hindbrain(canvas: Canvas, brain: Brain) -> None:
         canvas.paint((lobe + 0.01 * stripes < -0.008) & below & (brain.level < 0), _LABEL["cerebellum"])
         core = (lobe + 0.02 * stripes < -0.1) & below & (brain.level < 0)
         canvas.paint(core, _LABEL["white matter"])
-    stem = Ellipsoid((low, brain.radii[0] * 0.2, 0.0), (0.5, 0.14, 0.13)).level(canvas)
-    canvas.paint((stem < 0.03) & below, _LABEL["cerebrospinal fluid"])
+    stem = Ellipsoid((low, brain.radii[0] * 0.2, 0.0), (0.5, 0.14, 0.13), boxiness=-0.2).level(canvas)
+    stem = stem + 0.03 * canvas.field(6.0)
+    canvas.paint((stem < source.uniform(0.004, 0.02)) & below, _LABEL["cerebrospinal fluid"])
     canvas.paint((stem < 0) & below, _LABEL["brain stem"])
     if not brain.stripped:
         _paint_face(canvas, brain, low)

@@ -106,6 +106,7 @@ _STYLE_WEIGHTS: dict[str, tuple[float, ...]] = {
     "nuclei": (0, 0, 3, 0, 5, 2),
     "ultrasound": (0, 0, 0.5, 9, 0, 0),
     "projection": (0, 0, 2, 0, 0, 8),
+    "bones": (0, 0, 2, 0, 0, 8),
 }
 
 

@@ -116,10 +116,10 @@ def _candidates(slab: Slab, source: RandomSource) -> _Candidates | None:
     labels, parents = slab.instance_labels.long().cpu(), slab.instance_parents.long().cpu()
     by_label = F.one_hot(labels, len(slab.structures)).T[1:].bool()
     by_label[:, 0] = False
-    groups = [(by_label, 1.0), (_fill(by_label, parents), 0.7), (_touching(slab, by_label, source), 0.5)]
+    groups = [(by_label, 0.6), (_fill(by_label, parents), 1.0), (_touching(slab, by_label, source), 0.5)]
     if slab.ordered:
         single = _visible_instances(areas)
-        groups += [(single, 0.7), (_fill(single, parents), 0.5)]
+        groups += [(single, 0.5), (_fill(single, parents), 0.7)]
     members = torch.cat([group for group, _ in groups])
     # A group counts as a whole, however many members it has: a hundred nuclei must not crowd out the tissue.
     weights = torch.cat([torch.full((len(group),), 0.1 + weight / max(len(group), 1)) for group, weight in groups])
