@@ -34,22 +34,6 @@ def augment_slab(slab: Slab, source: RandomSource) -> Slab:
 
 # What lies beyond the border of these images is more of the same.
 _FILL_THE_IMAGE = ("cells", "nuclei", "generic", "skin", "heart", "fundus", "projection", "bones")
-_NO_UP_OR_DOWN and source.chance(0.7):
-        instances = torch.rot90(instances, source.integer(0, 3), (-2, -1))
-    if slab.ordered and source.chance(0.5):
-        instances = instances.flip(0)
-    return replace(slab, instances=instances.contiguous())
-
-
-_FILL_THE_IMAGE = (
-    "cells",
-    "nuclei",
-    "generic",
-    "skin",
-    "heart",
-    "fundus",
-    "projection",
-)  # what lies beyond their border is more of it
 _NO_UP_OR_DOWN = ("cells", "nuclei", "generic", "skin", "limb", "heart", "fundus")
 
 
