@@ -7,9 +7,7 @@ from hypothesis.extra.numpy import arrays
 from medsam2.errors import GeometryError, ShapeError
 from medsam2.spatial import Geometry
 
-OBLIQUE = np.array(
-    [[0.8, -0.6, 0.0, -120.0], [0.6, 0.8, 0.0, 33.3], [0.0, 0.0, 2.5, 700.25], [0.0, 0.0, 0.0, 1.0]]
-)
+OBLIQUE = np.array([[0.8, -0.6, 0.0, -120.0], [0.6, 0.8, 0.0, 33.3], [0.0, 0.0, 2.5, 700.25], [0.0, 0.0, 0.0, 1.0]])
 
 
 def test_spacing_volume_and_description_are_in_file_order():

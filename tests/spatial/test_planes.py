@@ -96,9 +96,7 @@ def test_frames_rows_and_columns_run_as_a_radiologist_sees_them(orientation, pla
     array, affine = stored(*patient(), *orientation)
     geometry = Geometry(array.shape, affine)
     view = PlaneView.of(geometry, plane)
-    origin, frame, column, row = geometry.index_to_lps(
-        view.to_index([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
-    )
+    origin, frame, column, row = geometry.index_to_lps(view.to_index([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]))
     spacing = (view.slice_spacing_mm, *view.frame_spacing_mm)
 
     for step, length, direction in zip((frame, row, column), spacing, directions, strict=True):
@@ -149,9 +147,7 @@ def test_a_sheared_grid_has_a_view_of_each_axis():
 def test_arrays_off_the_grid_are_refused():
     view = PlaneView.of(Geometry((3, 4, 5), np.eye(4)), Plane.CORONAL)
 
-    with pytest.raises(
-        ShapeError, match=r"shape \(5, 4, 3\); the coronal view expects \(D, H, W\) = \(3, 4, 5\)"
-    ):
+    with pytest.raises(ShapeError, match=r"shape \(5, 4, 3\); the coronal view expects \(D, H, W\) = \(3, 4, 5\)"):
         view.to_frames(np.zeros((5, 4, 3)))
     with pytest.raises(ShapeError, match=r"expects \(T, R, C\) = \(4, 3, 5\)"):
         view.from_frames(np.zeros((3, 4, 5)))

@@ -47,9 +47,7 @@ def test_a_name_for_what_is_no_label_is_refused(label):
         Segmentation(np.zeros((2, 3, 4), np.uint8), GRID, {label: "liver"})
 
 
-@pytest.mark.parametrize(
-    ("largest", "dtype"), [(0, np.uint8), (255, np.uint8), (256, np.uint16), (65535, np.uint16)]
-)
+@pytest.mark.parametrize(("largest", "dtype"), [(0, np.uint8), (255, np.uint8), (256, np.uint16), (65535, np.uint16)])
 def test_label_dtype_is_the_smallest_that_fits(largest, dtype):
     assert label_dtype(largest) is dtype
 
