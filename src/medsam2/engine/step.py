@@ -101,14 +101,15 @@ def step_with_mask(
     present = (mask > 0).flatten(1).any(1)
     nothing = FramePrompt.none(len(mask), mask.device)
     prompt = FramePrompt(nothing.points, nothing.kinds, network.mask_to_logits(mask.to(network.dtype)))
-    # The decoder only gives the object pointer here, from the token for clear prompts, as Meta's code does.
-    token = network.decode(features, prompt).tokens[:, 0]
+    # The decoder only gives the object pointer here, from the token for clear prompts, as Meta's code does: the fixed
+    # one also where the decoder does not see the object that was drawn.
+    seen = network.decode(features, prompt)
     found = FramePrediction(
         logits=resize_image(mask.float(), features.size // 4)[:, 0] * 2 * DRAWN_LOGIT - DRAWN_LOGIT,
         iou=torch.ones(len(mask), device=mask.device),
         object_score=torch.where(present, DRAWN_LOGIT, -DRAWN_LOGIT),
         present=present,
-        pointer=network.point_to_object(token, present),
+        pointer=network.point_to_object(seen.tokens[:, 0], present & (seen.object_score > 0)),
         candidates=None,
     )
     return found, _remember(network, features, found, (mask > 0.5).float(), frame)
