@@ -75,10 +75,10 @@ class Trunk:
     muscle: float
 
 
-def paint_body(extent: Extent, source: RandomSource) -> Slab:
-    """Paint a chest, an abdomen or a pelvis."""
+def paint_body(extent: Extent, source: RandomSource, region: str | None = None) -> Slab:
+    """Paint a chest, an abdomen or a pelvis; by default any of them."""
     canvas = Canvas(extent, source, warp=source.uniform(0.02, 0.06), warp_cells=source.uniform(2.0, 4.5))
-    region = source.choice(("abdomen", "chest", "pelvis"), (5, 3, 2))
+    region = region or source.choice(("abdomen", "chest", "pelvis"), (5, 3, 2))
     trunk = _paint_wall(canvas, region)
     if region == "chest":
         _paint_chest(canvas, trunk)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Generator
@@ -13,7 +14,7 @@ from medsam2.synthetic.augmentation import augment_slab, scatter_slab
 from medsam2.synthetic.body import paint_body, paint_tubes
 from medsam2.synthetic.canvas import Extent
 from medsam2.synthetic.cells import paint_cells, paint_nuclei
-from medsam2.synthetic.flat import paint_fundus, paint_projection, paint_skin, paint_ultrasound
+from medsam2.synthetic.flat import paint_bones, paint_fundus, paint_projection, paint_skin, paint_ultrasound
 from medsam2.synthetic.generic import paint_generic
 from medsam2.synthetic.head import paint_head
 from medsam2.synthetic.limb import paint_heart, paint_limb
@@ -25,6 +26,9 @@ from medsam2.synthetic.targets import has_target
 Painter = Callable[[Extent, RandomSource], Slab]
 FAMILIES: dict[str, Painter] = {
     "body": paint_body,
+    "abdomen": partial(paint_body, region="abdomen"),
+    "chest": partial(paint_body, region="chest"),
+    "pelvis": partial(paint_body, region="pelvis"),
     "tubes": paint_tubes,
     "head": paint_head,
     "limb": paint_limb,
@@ -36,21 +40,16 @@ FAMILIES: dict[str, Painter] = {
     "skin": paint_skin,
     "ultrasound": paint_ultrasound,
     "projection": paint_projection,
+    "bones": paint_bones,
 }
-FLAT = ("fundus", "skin", "ultrasound", "projection")  # no slices: always unordered
+FLAT = ("fundus", "skin", "ultrasound", "projection", "bones")  # no slices: always unordered
 _ORDERED_WEIGHTS = {
-    "body": 5.0,
-    "tubes": 0.7,
-    "head": 3.0,
-    "limb": 1.5,
-    "heart": 1.5,
-    "cells": 1.5,
-    "generic": 3.0,
-    "nuclei": 0.8,
-}
+    "abdomen": 2.5, "chest": 1.5, "pelvis": 1.0, "tubes": 0.7, "head": 3.0, "limb": 1.5, "heart": 1.5,
+    "cells": 1.5, "generic": 3.0, "nuclei": 0.8,
+}  # fmt: skip
 _UNORDERED_WEIGHTS = {
-    "body": 2.5, "head": 1.0, "limb": 0.5, "heart": 0.8, "cells": 0.8, "generic": 2.0, "nuclei": 1.0,
-    "fundus": 1.5, "skin": 1.5, "ultrasound": 1.5, "projection": 1.0,
+    "body": 0.5, "abdomen": 1.2, "chest": 0.7, "pelvis": 0.5, "head": 1.0, "limb": 0.5, "heart": 0.8, "cells": 0.8,
+    "generic": 2.0, "nuclei": 1.0, "fundus": 1.5, "skin": 1.5, "ultrasound": 1.5, "projection": 0.7, "bones": 0.4,
 }  # fmt: skip
 _ATTEMPTS = 8
 

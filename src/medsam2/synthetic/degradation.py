@@ -153,7 +153,9 @@ def add_noise(image: Tensor, source: RandomSource, family: str) -> Tensor:
 
 
 def add_artefacts(image: Tensor, source: RandomSource, family: str) -> Tensor:
-    """Add, each with a small probability, what goes wrong in practice."""
+    """Add, each with a small probability, what goes wrong in practice; nothing to a photograph."""
+    if family == "colour":
+        return image
     if source.chance({"ct": 0.1}.get(family, 0.02)):
         image = add_streaks(image, source)
     if source.chance(0.04):

@@ -213,11 +213,15 @@ def _mask_sector(canvas: Canvas) -> None:
 
 
 def paint_projection(extent: Extent, source: RandomSource) -> Slab:
-    """Paint what an X-ray shows: lung fields, heart shadow, ribs across; or long bones that overlap."""
+    """Paint a chest film: lung fields, heart shadow, a mass at times."""
     canvas = Canvas(extent, source, warp=source.uniform(0.02, 0.06), warp_cells=3.0)
-    if source.chance(0.6):
-        _paint_thorax(canvas)
-        return canvas.finish(PROJECTION_STRUCTURES, "projection")
+    _paint_thorax(canvas)
+    return canvas.finish(PROJECTION_STRUCTURES, "projection")
+
+
+def paint_bones(extent: Extent, source: RandomSource) -> Slab:
+    """Paint a film of long bones that overlap."""
+    canvas = Canvas(extent, source, warp=source.uniform(0.02, 0.06), warp_cells=3.0)
     _paint_long_bones(canvas)
     return canvas.finish(PROJECTION_STRUCTURES, "bones")
 

@@ -72,6 +72,8 @@ def render(slab: Slab, source: RandomSource, style: str | None = None) -> Tensor
         image = stretch(image, source.uniform(0.0, 0.02), source.uniform(0.98, 1.0))
     if slab.kind == "projection":
         image = add_ribs(image, source)
+    if style == "ultrasound":
+        image = blur(image, source.uniform(0.0, 2.0))
     image = lose_resolution(image, source)
     if style != "ct" and source.chance(0.5):
         image = add_bias(image, source)
