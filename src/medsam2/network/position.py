@@ -17,6 +17,7 @@ def _wavelengths(count: int, device: torch.device) -> Tensor:
 
 
 @lru_cache(maxsize=32)
+@torch.inference_mode(mode=False)  # what is kept must serve training too
 def grid_sinusoids(channels: int, height: int, width: int, device: torch.device) -> Tensor:
     """Sinusoidal position of each cell of a grid, as SAM 2 normalises it: (1, channels, height, width).
 
@@ -63,6 +64,7 @@ class FourierPosition(nn.Module):
 
 
 @lru_cache(maxsize=32)
+@torch.inference_mode(mode=False)
 def rotary_angles(channels: int, height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Cosine and sine of the axial rotary embedding (Heo et al. 2024, arXiv 2403.13298), each (h * w, channels / 2).
 
