@@ -54,6 +54,15 @@ def test_fourier_position_by_hand():
     torch.testing.assert_close(encoded, torch.tensor(expected, dtype=torch.float32), atol=1e-6, rtol=0)
 
 
+def test_fourier_position_stays_exact_under_autocast():
+    position, points = FourierPosition(64), torch.rand(1, 5, 2, generator=torch.Generator().manual_seed(0))
+
+    with torch.autocast("cpu", torch.bfloat16):
+        encoded = position(points)
+
+    assert torch.equal(encoded, position(points))
+
+
 def test_fourier_grid_encodes_the_centres_of_cells():
     position = FourierPosition(16)
 

@@ -51,7 +51,8 @@ class FourierPosition(nn.Module):
 
     def forward(self, points: Tensor) -> Tensor:
         """Encode (..., 2) points as x, y in [0, 1] to (..., channels), in float32."""
-        angle = 2 * math.pi * ((2 * points.float() - 1) @ self.frequencies.float())
+        # Not as a matrix product, which autocast would round to bfloat16.
+        angle = 2 * math.pi * ((2 * points.float() - 1)[..., None] * self.frequencies.float()).sum(-2)
         return torch.cat((angle.sin(), angle.cos()), dim=-1)
 
     def grid(self, height: int, width: int) -> Tensor:
