@@ -45,6 +45,12 @@ def test_unordered_scenes_keep_the_meaning_of_labels(kind):
     assert int(slab.instances.max()) < len(slab.instance_labels)
 
 
+@pytest.mark.parametrize("kind", ["tubes", "head", "skin"])
+def test_unordered_share_is_kept_for_every_family(kind):
+    clip = make_clip(ClipRecipe(frames=2, size=64, kinds=(kind,), unordered_share=1.0), generator(2))
+    assert not clip.ordered
+
+
 def test_one_scene_many_contrasts():
     source = RandomSource(generator(2))
     slab = make_scene("body", ClipRecipe(frames=2, size=64), source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -63,7 +64,8 @@ class ClipRecipe:
         size: Side S of a frame, pixels.
         kinds: Families to draw from (keys of `FAMILIES`); empty = all, weighted.
         unordered_share: Share of clips that are unordered sets of like images.
-        thickness: Smallest and largest distance of two slices, in units of half the image's side.
+        thickness: Smallest and largest distance of two slices, in units of half the image's side, for eight
+            frames; fewer lie further apart, so that objects begin and end inside short clips too.
     """
 
     frames: int = 8
@@ -82,13 +84,11 @@ class ClipRecipe:
 
 def draw_kind(recipe: ClipRecipe, source: RandomSource) -> tuple[str, bool]:
     """Draw a family and whether its images are ordered."""
-    weights = _UNORDERED_WEIGHTS if source.chance(recipe.unordered_share) else _ORDERED_WEIGHTS
-    ordered = weights is _ORDERED_WEIGHTS
-    allowed = [kind for kind in weights if not recipe.kinds or kind in recipe.kinds]
-    if not allowed:
-        kind = source.choice(recipe.kinds)
-        return kind, kind not in FLAT
-    return source.choice(allowed, [weights[kind] for kind in allowed]), ordered
+    ordered = not source.chance(recipe.unordered_share)
+    weights = _ORDERED_WEIGHTS if ordered else _UNORDERED_WEIGHTS
+    allowed = [kind for kind in weights if kind in recipe.kinds] or list(recipe.kinds or weights)
+    kind = source.choice(allowed, [weights.get(kind, 1.0) for kind in allowed])
+    return kind, ordered and kind not in FLAT
 
 
 def make_scene(kind: str, recipe: ClipRecipe, source: RandomSource, ordered: bool = True) -> Slab:
@@ -105,7 +105,8 @@ def make_scene(kind: str, recipe: ClipRecipe, source: RandomSource, ordered: boo
     """
     if kind not in FAMILIES:
         raise ConfigurationError(f"unknown scene kind {kind!r}; choose among {sorted(FAMILIES)}")
-    paint, thickness = FAMILIES[kind], source.log_uniform(*recipe.thickness)
+    paint = FAMILIES[kind]
+    thickness = source.log_uniform(*recipe.thickness) * math.sqrt(8.0 / max(recipe.frames, 2))
     if ordered and kind not in FLAT:
         return paint(Extent(recipe.frames, recipe.size, thickness), source)
     if kind in ("generic", "tubes") or (kind not in FLAT and source.chance(0.5)):

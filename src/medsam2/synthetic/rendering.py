@@ -115,11 +115,11 @@ _STYLE_WEIGHTS: dict[str, tuple[float, ...]] = {
 def draw_palette(slab: Slab, source: RandomSource, style: str) -> Palette:
     """Draw brightness and textures for each label; images of an unordered set vary a little."""
     frames = slab.instances.shape[0]
-    table = torch.tensor(_label_table(slab.structures, source, style)).expand(frames, -1, -1).clone()
+    drawn = torch.tensor(_label_table(slab.structures, source, style), device=source.device)
+    table = drawn.expand(frames, -1, -1).clone()
     if not slab.ordered:
         shape = (frames, len(slab.structures))
-        table[..., 0] += source.uniform(0, 0.06) * source.randn(*shape).cpu()
-    table = table.to(source.device)
+        table[..., 0] += source.uniform(0, 0.06) * source.randn(*shape)
     return Palette(table[..., 0], table[..., 1:], source.uniform(0.0, 0.06), style)
 
 

@@ -19,7 +19,7 @@ MIN_AREA = 0.0015  # share of the image an object needs on the frame where it is
 MAX_AREA = 0.7
 MIN_CONTRAST = 0.15  # of the sum of deviations, between an object and its surroundings
 _REDRAWS = 2  # for objects that do not stand out
-ABSENT_SHARE = 0.55  # of the objects drawn, those asked to be missing on some frame (if there are any)
+ABSENT_SHARE = 0.65  # of the objects drawn, those asked to be missing on some frame (if there are any)
 
 
 @dataclass(frozen=True)
