@@ -88,8 +88,10 @@ def test_other_scans_get_percentiles(values):
     assert (window.lower, window.upper) == pytest.approx(np.percentile(values, (0.5, 99.5)))
 
 
-def test_uint8_and_rgb_are_shown_in_full():
-    assert choose_window(volume_of(np.full((1, 4, 5), 7, np.uint8))) is UINT8
+def test_rgb_is_shown_in_full_and_grey_uint8_by_percentiles():
+    ramp = np.arange(1, 201, dtype=np.uint8).reshape(1, 10, 20)
+    assert choose_window(volume_of(ramp)).name == "percentile"
+    assert choose_window(volume_of(np.zeros((1, 4, 5, 3), np.uint8))) is UINT8
     assert choose_window(volume_of(np.zeros((1, 4, 5, 3), np.uint8))) == IntensityWindow("uint8", 0, 255)
 
 

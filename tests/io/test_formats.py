@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from medsam2.errors import FormatError, ShapeError
-from medsam2.io import read_label_map, read_volume, write_segmentation, write_volume
+from medsam2.io import check_output, read_label_map, read_volume, write_segmentation, write_volume
 from medsam2.spatial import Geometry, Segmentation, Volume
 
 SHAPE = (3, 4, 5)
@@ -162,3 +162,20 @@ def test_missing_folders_are_made(tmp_path, suffix):
     write_segmentation(segmentation(), tmp_path / "a" / "b" / f"mask{suffix}")
 
     assert (tmp_path / "a" / "b" / f"mask{suffix}").is_file()
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(tmp_path):
+    volume = Volume(np.zeros((3, 4, 5), np.int16), Geometry((3, 4, 5), np.diag([1.0, 2.0, 3.0, 1.0])))
+    with pytest.raises(FormatError, match=r"labels\.png") as refused:
+        check_output(volume, tmp_path / "labels.png")
+    assert ".medsam2-" not in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_checking_an_output_leaves_nothing_behind(tmp_path):
+    volume = Volume(np.zeros((3, 4, 5), np.int16), Geometry((3, 4, 5), np.diag([1.0, 2.0, 3.0, 1.0])))
+    old = tmp_path / "labels.nii.gz"
+    old.write_bytes(b"older result")
+    check_output(volume, old)
+    assert old.read_bytes() == b"older result"
+    assert list(tmp_path.iterdir()) == [old]

@@ -67,7 +67,11 @@ class Sweep:
 
 
 def propagate(
-    network: Sam2Network, frames: Frames, tracks: Sequence[Track], patience: int | None = None
+    network: Sam2Network,
+    frames: Frames,
+    tracks: Sequence[Track],
+    patience: int | None = None,
+    trust_prompts: bool = False,
 ) -> Iterator[list[SliceResult]]:
     """Segment the prompted slices, then all others, outward from them.
 
@@ -80,6 +84,8 @@ def propagate(
         tracks: objects with at least one prompt; their banks are filled.
         patience: a direction ends for an object after this many slices in a row without it, unless a prompted
             slice lies ahead; None never ends one.
+        trust_prompts: an object is on the slices where it was prompted, whatever the network's object score says
+            (SAM 2 believes the score).
 
     Yields:
         The results of one slice at a time; a slice may come up again for other objects.
@@ -91,7 +97,8 @@ def propagate(
     encoded = EncodedFrames(network, frames)
     for frame in sorted({frame for track in tracks for frame in track.prompts}):
         rows = [row for row, track in enumerate(tracks) if frame in track.prompts]
-        yield _visit(network, encoded, tracks, rows, Moment(frame, 1, len(frames)))
+        present = torch.ones(len(rows), dtype=torch.bool, device=network.device) if trust_prompts else None
+        yield _visit(network, encoded, tracks, rows, Moment(frame, 1, len(frames)), present)
     for sweep in sweeps(tracks, len(frames)):
         yield from _sweep(network, encoded, tracks, sweep, patience)
 
@@ -141,11 +148,16 @@ def _is_over(tracks: Sequence[Track], missing: list[int], patience: int | None, 
 
 
 def _visit(
-    network: Sam2Network, encoded: "EncodedFrames", tracks: Sequence[Track], rows: list[int], moment: Moment
+    network: Sam2Network,
+    encoded: "EncodedFrames",
+    tracks: Sequence[Track],
+    rows: list[int],
+    moment: Moment,
+    present: Tensor | None = None,
 ) -> list[SliceResult]:
     """Take some of the tracks to a slice."""
     with torch.inference_mode():
-        found = advance(network, encoded[moment.frame], [tracks[row] for row in rows], moment)
+        found = advance(network, encoded[moment.frame], [tracks[row] for row in rows], moment, present)
     results = []
     for one in found:
         for place, index in enumerate(one.rows):

@@ -103,7 +103,7 @@ PRESETS = {window.name: window for window in (CT_ABDOMEN, CT_LUNG, CT_BRAIN, CT_
 def choose_window(volume: Volume, setting: WindowSetting = "auto") -> IntensityWindow:
     """Choose the window of a volume.
 
-    - "auto": 0..255 for uint8 and RGB, "ct-abdomen" for CT in Hounsfield units, else "percentile".
+    - "auto": 0..255 for RGB, "ct-abdomen" for CT in Hounsfield units, else "percentile".
     - "ct-abdomen", "ct-lung", "ct-brain", "ct-mediastinum", "ct-bone", or the same without "ct-".
     - "percentile": 0.5 to 99.5 % of the voxels that are not zero.
     - "full": from the least to the greatest value.
@@ -156,7 +156,7 @@ def looks_like_hounsfield(values: NDArray[Any]) -> bool:
 
 
 def _automatic(volume: Volume) -> IntensityWindow:
-    if volume.array.dtype == np.uint8:
+    if volume.is_rgb:
         return UINT8
     return CT_ABDOMEN if looks_like_hounsfield(_sample(volume)) else _percentile(volume)
 

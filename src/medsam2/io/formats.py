@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from medsam2.errors import FormatError, GeometryError, ShapeError
 from medsam2.io import images, itk, nifti
 from medsam2.io.kinds import FileKind, kind_of_file, kind_of_name
+from medsam2.io.libraries import format_errors
 from medsam2.spatial import Geometry, LabelArray, Segmentation, SourceFile, Volume, label_dtype
 from medsam2.spatial.segmentation import MAXIMUM_LABEL
 
@@ -113,6 +115,32 @@ def write_segmentation(segmentation: Segmentation, path: str | os.PathLike[str])
     _write(segmentation.labels, segmentation.geometry, segmentation.source, Path(path))
 
 
+def check_output(volume: Volume, path: str | os.PathLike[str]) -> None:
+    """Refuse an output that could not be written, before hours of work are spent on it.
+
+    An empty label map is written beside the output and removed: the only sure test.
+
+    Args:
+        volume: The scan to be segmented.
+        path: Where its label map is to go.
+
+    Raises:
+        FormatError: As for `write_segmentation`.
+        GeometryError: The format cannot hold the geometry.
+    """
+    file = Path(path)
+    empty = np.broadcast_to(np.uint8(0), volume.geometry.shape)
+    _refuse_source(volume.source, file)
+    with format_errors(file, "written"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".medsam2-", dir=file.parent) as folder:
+            trial = Path(folder) / file.name
+            try:
+                _write(empty, volume.geometry, volume.source, trial)
+            except (FormatError, GeometryError) as error:
+                raise type(error)(str(error).replace(str(trial), str(file))) from error
+
+
 def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:
     """Write a scan or picture, as `write_segmentation` writes labels.
 
@@ -132,14 +160,14 @@ def _read(read: Callable[[Path, int | None], Volume], path: Path, volume_index: 
 
 def _write(array: NDArray[Any], geometry: Geometry, source: SourceFile | None, path: Path) -> None:
     chosen = _FORMATS[kind_of_name(path)]
-    if source is not None and _is_same_file(path, source.path):
-        raise FormatError(f"{path} is the input itself; choose another output.")
+    _refuse_source(source, path)
     header = source.header if source is not None and source.format == chosen.name else None
     chosen.write(array, geometry, header, path)
 
 
-def _is_same_file(path: Path, other: Path) -> bool:
-    return path.exists() and other.exists() and path.samefile(other)
+def _refuse_source(source: SourceFile | None, path: Path) -> None:
+    if source is not None and path.exists() and source.path.exists() and path.samefile(source.path):
+        raise FormatError(f"{path} is the input itself; choose another output.")
 
 
 def _whole_numbers(path: Path, array: NDArray[Any]) -> LabelArray:

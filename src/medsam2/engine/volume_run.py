@@ -1,0 +1,275 @@
+"""One segmentation of one volume: prompts in, masks of slices out, one label map at the end."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsam2.engine.labels import LabelAssembly
+from medsam2.engine.postprocess import fill_holes, keep_largest_component
+from medsam2.engine.prompting import object_prompt
+from medsam2.engine.propagate import SliceResult, propagate, sweeps
+from medsam2.engine.track import Track
+from medsam2.errors import ConfigurationError
+from medsam2.frames import FrameStack, IntensityWindow, WindowSetting, choose_window
+from medsam2.memory import new_bank
+from medsam2.network import Sam2Network
+from medsam2.prompts import PromptSet, ResolvedObject
+from medsam2.spatial import Plane, PlaneView, Segmentation, Volume
+
+Progress = Callable[[int, int], None]
+"""Told (slices done, slices in all); the slices in all are an upper bound until the end."""
+
+
+@dataclass(frozen=True)
+class SegmentSettings:
+    """How a volume is segmented; the names are those of the command's flags and of the report.
+
+    Attributes:
+        memory: memory policy, "fifo" or "self-sorting".
+        plane: plane whose slices are the video; None: what the prompts say, else the plane of acquisition.
+        window: intensities shown, see `medsam2.frames.choose_window`.
+        size: side of the network's input in pixels; None: what the network was trained at.
+        patience: an object is given up in a direction after this many slices in a row without it; 0: never.
+        largest_component: keep only the largest connected part of each object.
+        fill_holes: fill the background that an object encloses.
+    """
+
+    memory: str = "fifo"
+    plane: Plane | None = None
+    window: WindowSetting = "auto"
+    size: int | None = None
+    patience: int = 3
+    largest_component: bool = False
+    fill_holes: bool = False
+
+    def __post_init__(self) -> None:
+        if self.patience < 0:
+            raise ConfigurationError(f"patience is {self.patience}; expected 0 (never give up) or more slices")
+        new_bank(self.memory)
+
+
+@dataclass(frozen=True)
+class SliceMask:
+    """What was found of one object on one slice, as it is streamed.
+
+    Attributes:
+        name: of the object.
+        label: of the object.
+        plane: of the slice.
+        slice_index: index of the slice in the file, along the plane's voxel axis.
+        mask: (rows, columns) bool in the plane's view.
+        confidence: estimated intersection over union, [0, 1]; 0 where nothing was found.
+        object_score: logit; positive where the network sees the object.
+        prompted: the slice was prompted for this object.
+    """
+
+    name: str
+    label: int
+    plane: Plane
+    slice_index: int
+    mask: NDArray[np.bool_]
+    confidence: float
+    object_score: float
+    prompted: bool
+
+
+@dataclass(frozen=True)
+class SliceConfidence:
+    """How sure the network is of a slice.
+
+    Attributes:
+        slice_index: index in the file, along the plane's voxel axis.
+        confidence: see `SliceMask`.
+        object_score: see `SliceMask`.
+        prompted: see `SliceMask`.
+    """
+
+    slice_index: int
+    confidence: float
+    object_score: float
+    prompted: bool
+
+
+@dataclass(frozen=True)
+class ObjectResult:
+    """What was found of one object.
+
+    Attributes:
+        name: given.
+        label: its value in the label map.
+        plane: of its slices.
+        voxels: in the label map.
+        volume_ml: the same in millilitres.
+        slices: every slice that was looked at, in file order.
+        seconds: its share of the time.
+    """
+
+    name: str
+    label: int
+    plane: Plane
+    voxels: int
+    volume_ml: float
+    slices: tuple[SliceConfidence, ...]
+    seconds: float
+
+    @property
+    def prompted_slices(self) -> tuple[int, ...]:
+        """Indices in the file of the slices with a prompt."""
+        return tuple(one.slice_index for one in self.slices if one.prompted)
+
+
+@dataclass(frozen=True)
+class SegmentationResult:
+    """A finished segmentation.
+
+    Attributes:
+        segmentation: the label map, in the volume's geometry.
+        objects: what was found of each.
+        window: the intensities that were shown to the network.
+        settings: what was asked for.
+        warnings: sentences for the user: objects of which nothing was found, or that lost every voxel to others.
+        seconds: for all.
+    """
+
+    segmentation: Segmentation
+    objects: tuple[ObjectResult, ...]
+    window: IntensityWindow
+    settings: SegmentSettings
+    warnings: tuple[str, ...]
+    seconds: float
+
+
+@dataclass
+class _Found:
+    """What is gathered of an object on the way."""
+
+    object: ResolvedObject
+    slices: dict[int, SliceConfidence] = field(default_factory=dict)
+    seconds: float = 0.0
+    any_mask: bool = False
+
+
+class VolumeRun:
+    """Segments a volume once.
+
+    Args:
+        network: in evaluation mode.
+        volume: to segment.
+        prompts: of all objects.
+        settings: how.
+
+    Raises:
+        PromptError: the prompts do not fit the volume.
+        ConfigurationError: a setting does not fit.
+    """
+
+    def __init__(self, network: Sam2Network, volume: Volume, prompts: PromptSet, settings: SegmentSettings) -> None:
+        self.network, self.volume, self.settings = network, volume, settings
+        resolved = prompts.resolve(volume.geometry, settings.plane)
+        self.window = choose_window(volume, settings.window)
+        self._names = prompts.names
+        self._assembly = LabelAssembly(volume.geometry, max(prompts.names))
+        self._found = [_Found(one) for one in sorted(resolved, key=lambda one: one.plane)]
+        self._seconds = 0.0
+
+    def stream(self, progress: Progress | None = None) -> Iterator[SliceMask]:
+        """Segment, and hand out each slice as it is found: the prompted ones first, then outward from them.
+
+        Closing the iterator cancels the rest; what was found until then is in `result`.
+        """
+        for plane, group in groupby(self._found, key=lambda found: found.object.plane):
+            yield from self._stream_plane(PlaneView.of(self.volume.geometry, plane), list(group), progress)
+
+    def _stream_plane(self, view: PlaneView, found: list[_Found], progress: Progress | None) -> Iterator[SliceMask]:
+        frames = FrameStack(self.volume, view, self.window, self.settings.size or self.network.config.size)
+        tracks = [self._track(one.object, frames) for one in found]
+        prompted = len({frame for track in tracks for frame in track.prompts})
+        expected = prompted + sum(len(sweep.frames) for sweep in sweeps(tracks, len(frames)))
+        began = time.perf_counter()
+        visits = propagate(self.network, frames, tracks, self.settings.patience or None, trust_prompts=True)
+        for done, results in enumerate(visits, start=1):
+            spent = time.perf_counter() - began
+            self._seconds += spent
+            for result in results:
+                found[result.track].seconds += spent / len(results)
+                yield self._write(found[result.track], frames, result)
+            if progress:
+                progress(min(done, expected), expected)
+            began = time.perf_counter()
+        if progress:
+            progress(expected, expected)
+
+    def _track(self, prompted: ResolvedObject, frames: FrameStack) -> Track:
+        prompts = {
+            frame: object_prompt(prompt, frames, self.network.device) for frame, prompt in prompted.slices.items()
+        }
+        return Track(new_bank(self.settings.memory), prompts)
+
+    def _write(self, found: _Found, frames: FrameStack, result: SliceResult) -> SliceMask:
+        """Put a slice's mask into the label map. A drawn mask stands as it was drawn, to the pixel."""
+        view, one = frames.plane_view, found.object
+        prompt = one.slices.get(result.frame)
+        drawn = prompt.mask if prompt is not None else None
+        if drawn is not None:
+            mask = drawn
+            self._assembly.write_drawn(view, result.frame, one.label, mask)
+        else:
+            logits = frames.logits_to_frame(result.logits).numpy()
+            mask = logits > 0
+            self._assembly.write(view, result.frame, one.label, logits)
+        index = slice_index(view, result.frame)
+        confidence = result.confidence if mask.any() else 0.0
+        found.slices[index] = SliceConfidence(index, confidence, result.object_score, result.prompted)
+        found.any_mask |= bool(mask.any())
+        return SliceMask(one.name, one.label, one.plane, index, mask, confidence, result.object_score, result.prompted)
+
+    def result(self) -> SegmentationResult:
+        """The label map of all that was found, cleaned as the settings ask, and what there is to say of it."""
+        labels = self._assembly.labels
+        for found in self._found:
+            if self.settings.largest_component:
+                keep_largest_component(labels, found.object.label)
+            if self.settings.fill_holes:
+                fill_holes(labels, found.object.label)
+        counts = np.bincount(labels.ravel(), minlength=max(self._names) + 1)
+        found_in_order = sorted(self._found, key=lambda found: list(self._names).index(found.object.label))
+        return SegmentationResult(
+            segmentation=Segmentation(labels, self.volume.geometry, self._names, self.volume.source),
+            objects=tuple(self._object_result(found, int(counts[found.object.label])) for found in found_in_order),
+            window=self.window,
+            settings=self.settings,
+            warnings=tuple(_warning(found) for found in found_in_order if not counts[found.object.label]),
+            seconds=self._seconds,
+        )
+
+    def _object_result(self, found: _Found, voxels: int) -> ObjectResult:
+        one = found.object
+        return ObjectResult(
+            name=one.name,
+            label=one.label,
+            plane=one.plane,
+            voxels=voxels,
+            volume_ml=voxels * self.volume.geometry.voxel_volume_ml,
+            slices=tuple(found.slices[index] for index in sorted(found.slices)),
+            seconds=found.seconds,
+        )
+
+
+def slice_index(view: PlaneView, frame: int) -> int:
+    """The index in the file of a frame of a plane's view."""
+    index = view.to_index([[frame, 0, 0]])[0]
+    return round(float(index[view.voxel_axis]))
+
+
+def _warning(found: _Found) -> str:
+    one = found.object
+    if found.any_mask:
+        return f"{one.name} (label {one.label}): all its voxels went to other objects that overlap it"
+    return (
+        f"{one.name} (label {one.label}): nothing was found, not even on the prompted slice; "
+        "check the prompt's place, or prompt with a box or a mask"
+    )
