@@ -1,13 +1,19 @@
 """Stand-ins for published checkpoints: the right keys and shapes, no values to speak of."""
 
+import hashlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
 
 import pytest
 import torch
 from torch import Tensor
 
-from medsam2.network import NetworkConfig
+from medsam2.network import PRESETS, NetworkConfig
+from medsam2.weights import REGISTRY, STARTER, WeightsEntry
 
 MEMORY = 64
 SCALED_UP = (1, 4, 16, 64, 256)
@@ -154,3 +160,110 @@ def random_meta_state() -> Callable[[NetworkConfig], dict[str, Tensor]]:
         return {key: torch.randn(shape, generator=generator) for key, shape in shapes.items()}
 
     return build
+
+
+@dataclass
+class HubStandIn:
+    """A server on this machine that answers as the hub does.
+
+    Attributes:
+        files: content by (repository, revision, file).
+        asked: the paths that were asked for.
+    """
+
+    files: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    url: str = ""
+
+    def find(self, path: str) -> tuple[str, bytes] | None:
+        """The commit and the content that `path` stands for; 'main' is the newest commit."""
+        repository, _, rest = path.lstrip("/").partition("/resolve/")
+        revision, _, name = rest.partition("/")
+        for (owner, commit, file), content in reversed(self.files.items()):
+            if (owner, file) == (repository, name) and revision in (commit, "main"):
+                return commit, content
+        return None
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubStandIn]:
+    """A local stand-in for the hub, which downloads go to for the time of a test."""
+    stand_in = HubStandIn()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self._answer(with_body=False)
+
+        def do_GET(self) -> None:
+            self._answer(with_body=True)
+
+        def _answer(self, with_body: bool) -> None:
+            stand_in.asked.append(self.path)
+            found = stand_in.find(self.path)
+            if found is None:
+                self.send_response(404)
+                self.send_header("X-Error-Code", "EntryNotFound")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            commit, content = found
+            self.send_response(200)
+            self.send_header("X-Repo-Commit", commit)
+            self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if with_body:
+                self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Keep the test's output clean."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    stand_in.url = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setenv("HF_ENDPOINT", stand_in.url)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    try:
+        yield stand_in
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache."""
+    monkeypatch.setenv("MEDSAM2_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path, random_meta_state, tiny_network) -> Path:
+    """A checkpoint as Meta writes them, of the smallest network."""
+    path = tmp_path / "published.pt"
+    torch.save({"model": random_meta_state(tiny_network.config)}, path)
+    return path
+
+
+@pytest.fixture
+def entries(monkeypatch: pytest.MonkeyPatch, checkpoint: Path, tiny_network) -> dict[str, WeightsEntry]:
+    """A registry of two published files of the smallest network: one with known sum and commit, one without."""
+    monkeypatch.setitem(PRESETS, "smallest", tiny_network.config)
+    known = WeightsEntry(
+        name="known",
+        repository="someone/weights",
+        file="known.pt",
+        preset="smallest",
+        licence="MIT",
+        size_mb=1.5,
+        revision="a" * 40,
+        sha256=hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
+        note="For tests.",
+    )
+    unknown = replace(known, name="unknown", file="unknown.pt", revision=None, sha256=None)
+    found = {"known": known, "unknown": unknown, STARTER: REGISTRY[STARTER]}
+    for module in ("weights.registry", "weights.loading", "cli.weights"):
+        monkeypatch.setattr(f"medsam2.{module}.REGISTRY", found)
+    return found

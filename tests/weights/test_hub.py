@@ -1,0 +1,72 @@
+"""Files come from the hub at one commit; every trouble is one line that says what to do."""
+
+import huggingface_hub
+import pytest
+from huggingface_hub import errors as hub_errors
+from huggingface_hub.utils.tqdm import are_progress_bars_disabled
+
+from medsam2.errors import CheckpointError
+from medsam2.weights.hub import fetch_file, find_revision
+
+OLD, NEW = "a" * 40, "b" * 40
+
+
+def test_a_file_is_fetched_at_its_commit(hub, entries, tmp_path):
+    hub.files = {
+        ("someone/weights", OLD, "known.pt"): b"old",
+        ("someone/weights", NEW, "known.pt"): b"new",
+    }
+    assert fetch_file(entries["known"], OLD, tmp_path / "there", progress=False).read_bytes() == b"old"
+    assert all(f"/resolve/{OLD}/" in path for path in hub.asked)
+
+
+def test_the_newest_commit_is_found(hub, entries):
+    hub.files = {("someone/weights", OLD, "unknown.pt"): b"old", ("someone/weights", NEW, "unknown.pt"): b"new"}
+    assert find_revision(entries["unknown"]) == NEW
+
+
+def test_a_missing_file_is_named(hub, entries, tmp_path):
+    with pytest.raises(CheckpointError, match=r"'known' \(someone/weights, known\.pt\).*has no such file any more"):
+        fetch_file(entries["known"], OLD, tmp_path, progress=False)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        hub_errors.LocalEntryNotFoundError("no\nnetwork"),
+        hub_errors.OfflineModeIsEnabled("offline"),
+        vars(hub_errors)["HTTPError"]("broken pipe"),
+        ConnectionResetError("reset"),
+        TimeoutError("slow"),
+    ],
+)
+def test_without_network_one_line_names_the_import_command(error, entries, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", fail)
+    with pytest.raises(CheckpointError) as raised:
+        fetch_file(entries["known"], OLD, tmp_path, progress=False)
+    message = str(raised.value)
+    assert "cannot be reached" in message
+    assert message.endswith("run: medsam2 weights import FILE --name known")
+    assert "\n" not in message
+
+
+def test_weights_of_the_package_are_not_on_the_hub(entries, tmp_path):
+    with pytest.raises(CheckpointError, match="'starter' come with medsam2 and are not on the hub"):
+        fetch_file(entries["starter"], OLD, tmp_path, progress=False)
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_progress_bars_are_as_asked_and_then_as_before(shown, entries, tmp_path, monkeypatch):
+    seen = []
+
+    def download(*_, **__):
+        seen.append(not are_progress_bars_disabled())
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    fetch_file(entries["known"], OLD, tmp_path, progress=shown)
+    assert seen == [shown]
+    assert not are_progress_bars_disabled()
