@@ -4,7 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Twice quiet: no progress and no warnings, errors only.
+PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 
 # As in pyproject.toml. Installed on its own and first: a CPU build that pip's configuration offers is then taken, and
 # what needs torch finds it there. `make TORCH_OPTIONS="--index-url https://download.pytorch.org/whl/cpu"` asks for one.
