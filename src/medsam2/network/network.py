@@ -104,6 +104,8 @@ class Sam2Network(nn.Module):
     def decode(self, features: ImageFeatures, prompt: FramePrompt) -> MaskPrediction:
         """Predict the masks of B objects from conditioned features (of B frames, or one shared) and prompts."""
         sparse, dense = self.prompt_encoder(prompt, features.size)
+        if (fine := self.prompt_encoder.fine(prompt, features.size)) is not None:
+            features = replace(features, stride4=features.stride4 + fine[0], stride8=features.stride8 + fine[1])
         prediction: MaskPrediction = self.mask_decoder(features, sparse, dense, self.prompt_encoder.position)
         return prediction
 

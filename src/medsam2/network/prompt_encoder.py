@@ -23,8 +23,8 @@ class PromptEncoder(nn.Module):
 
     Args:
         width: channels of the embeddings.
-        drawn_prompts: clicks and boxes are also drawn into the dense prompt, as soft logits (not in SAM 2; a small
-            network learns where a prompt is much faster so).
+        drawn_prompts: clicks and boxes are also drawn, as soft logits, into the dense prompt and into the decoder's
+            fine maps (not in SAM 2; a small network learns where a prompt is much faster so).
     """
 
     def __init__(self, width: int, drawn_prompts: bool) -> None:
@@ -43,6 +43,9 @@ class PromptEncoder(nn.Module):
             nn.GELU(),
             nn.Conv2d(16, width, kernel_size=1),
         )
+        if drawn_prompts:
+            self.drawing4 = nn.Conv2d(1, width // 8, kernel_size=3, padding=1)
+            self.drawing8 = nn.Conv2d(1, width // 4, kernel_size=4, stride=2, padding=1)
 
     def forward(self, prompt: FramePrompt, size: int) -> tuple[Tensor, Tensor]:
         """Embed the prompts of B objects on one frame.
@@ -67,17 +70,32 @@ class PromptEncoder(nn.Module):
         table = torch.cat((self.kinds.weight, self.padding.weight))
         return torch.where(is_padding, 0.0, position).to(table.dtype) + table[kinds]
 
+    def fine(self, prompt: FramePrompt, size: int) -> tuple[Tensor, Tensor] | None:
+        """What to add to the decoder's maps at strides 4 and 8, (B, C / 8, ...) and (B, C / 4, ...); None in SAM 2."""
+        if not self.drawn_prompts:
+            return None
+        drawing = (self._drawing(prompt, size) / DRAWN_LEVEL).tanh().to(self.no_mask.weight.dtype)
+        given = _given(prompt).to(drawing.dtype)
+        return self.drawing4(drawing) * given, self.drawing8(drawing) * given
+
     def _dense(self, prompt: FramePrompt, size: int) -> Tensor:
         grid = size // STRIDE
         none = self.no_mask.weight[:, :, None, None].expand(len(prompt.kinds), -1, grid, grid)
         dtype = self.no_mask.weight.dtype
         if not self.drawn_prompts:
             return none if prompt.mask is None else self.mask_encoder(prompt.mask.to(dtype))
+        return torch.where(_given(prompt), self.mask_encoder(self._drawing(prompt, size).to(dtype)), none)
+
+    def _drawing(self, prompt: FramePrompt, size: int) -> Tensor:
+        """The prompts as one soft mask, (B, 1, S / 4, S / 4)."""
         drawing = draw(prompt, size // MASK_STRIDE)
-        if prompt.mask is not None:
-            drawing = drawing + prompt.mask
-        given = (prompt.kinds != PointKind.PADDING).any(1) | (prompt.mask is not None)
-        return torch.where(given[:, None, None, None], self.mask_encoder(drawing.to(dtype)), none)
+        return drawing if prompt.mask is None else drawing + prompt.mask.float()
+
+
+def _given(prompt: FramePrompt) -> Tensor:
+    """Whether an object has any prompt at all: (B, 1, 1, 1) bool."""
+    given = (prompt.kinds != PointKind.PADDING).any(1)
+    return (given if prompt.mask is None else torch.ones_like(given))[:, None, None, None]
 
 
 def draw(prompt: FramePrompt, cells: int) -> Tensor:
