@@ -53,6 +53,7 @@ def published(monkeypatch, own_file, tiny_network):
         return str(local_dir / file)
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    monkeypatch.setattr("medsam2.weights.cache.find_revision", lambda _, wanted: wanted)
     return entry
 
 

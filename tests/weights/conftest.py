@@ -208,7 +208,8 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubStandIn]:
                 return
             commit, content = found
             self.send_response(200)
-            self.send_header("X-Repo-Commit", commit)
+            if commit:
+                self.send_header("X-Repo-Commit", commit)
             self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()

@@ -22,12 +22,24 @@ def test_a_file_is_fetched_at_its_commit(hub, entries, tmp_path):
 
 def test_the_newest_commit_is_found(hub, entries):
     hub.files = {("someone/weights", OLD, "unknown.pt"): b"old", ("someone/weights", NEW, "unknown.pt"): b"new"}
-    assert find_revision(entries["unknown"]) == NEW
+    assert find_revision(entries["unknown"], None) == NEW
+    assert find_revision(entries["unknown"], OLD) == OLD
 
 
 def test_a_missing_file_is_named(hub, entries, tmp_path):
-    with pytest.raises(CheckpointError, match=r"'known' \(someone/weights, known\.pt\).*has no such file any more"):
-        fetch_file(entries["known"], OLD, tmp_path, progress=False)
+    for ask in (
+        lambda: find_revision(entries["known"], OLD),
+        lambda: fetch_file(entries["known"], OLD, tmp_path, False),
+    ):
+        with pytest.raises(CheckpointError, match=r"'known' \(someone/weights, known\.pt\).*has no such file any more"):
+            ask()
+
+
+def test_a_hub_out_of_reach_is_told_at_once(entries, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # the port of a service that nobody runs any more
+    with pytest.raises(CheckpointError, match=r"http://127\.0\.0\.1:9 cannot be reached"):
+        find_revision(entries["known"], OLD)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +63,22 @@ def test_without_network_one_line_names_the_import_command(error, entries, tmp_p
     assert "cannot be reached" in message
     assert message.endswith("run: medsam2 weights import FILE --name known")
     assert "\n" not in message
+
+
+def test_what_the_hub_answers_is_passed_on(entries, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        response = vars(hub_errors)["Response"](503, request=object())
+        raise hub_errors.HfHubHTTPError("503 Server Error\nmore", response=response)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", fail)
+    with pytest.raises(CheckpointError, match=r"answered: 503 Server Error\. Download that file elsewhere"):
+        fetch_file(entries["known"], OLD, tmp_path, progress=False)
+
+
+def test_a_server_that_is_not_the_hub_is_refused(hub, entries):
+    hub.files = {("someone/weights", "", "unknown.pt"): b"no commit"}
+    with pytest.raises(CheckpointError, match=rf"names no commit; is {hub.url} the hub\?"):
+        find_revision(entries["unknown"], None)
 
 
 def test_weights_of_the_package_are_not_on_the_hub(entries, tmp_path):

@@ -119,7 +119,7 @@ def fetch(name: str, progress: bool = False) -> Path:
 def _download(entry: WeightsEntry, progress: bool) -> Path:
     """Download into a folder of its own, check, and only then move into place."""
     lock = read_lock(entry)
-    revision = entry.revision or (lock.revision if lock else None) or find_revision(entry)
+    revision = find_revision(entry, entry.revision or (lock.revision if lock else None))
     staging = _folder(entry) / "download"
     logger.info("downloading the weights '%s' to %s", entry.name, _folder(entry))
     with _file_errors(entry):

@@ -16,15 +16,22 @@ from medsam2.weights.registry import WeightsEntry
 _TRANSPORT_ERROR: type[Exception] = vars(hub_errors)["HTTPError"]
 
 
-def find_revision(entry: WeightsEntry) -> str:
-    """The newest commit of the repository of `entry`.
+def find_revision(entry: WeightsEntry, wanted: str | None) -> str:
+    """The commit that the file of `entry` is to be downloaded at.
+
+    Asking first also tells at once that the hub is out of reach; a download would try again and again.
+
+    Args:
+        entry: what is to be downloaded.
+        wanted: the commit to hold to; None takes the newest.
 
     Raises:
         CheckpointError: the hub cannot be reached, or has no such file.
     """
     with _hub_errors(entry):
-        url = huggingface_hub.hf_hub_url(_repository(entry), entry.file, endpoint=_endpoint())
-        revision = huggingface_hub.get_hf_file_metadata(url).commit_hash
+        url = huggingface_hub.hf_hub_url(_repository(entry), entry.file, revision=wanted, endpoint=_endpoint())
+        found = huggingface_hub.get_hf_file_metadata(url).commit_hash
+    revision = wanted or found
     if revision is None:
         raise CheckpointError(f"the server that answered for '{entry.name}' names no commit; is {_host()} the hub?")
     return revision
