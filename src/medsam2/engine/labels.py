@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 from medsam2.spatial import Geometry, PlaneView
 from medsam2.spatial.segmentation import LabelArray, label_dtype
 
+FLOAT16 = np.finfo(np.float16)
+
 DRAWN = np.float16(np.inf)
 """Claim of a voxel that the user drew: no prediction beats it."""
 
@@ -34,7 +36,9 @@ class LabelAssembly:
             label: value to write.
             logits: (rows, columns) of the frame.
         """
-        self._write(view, frame, label, np.minimum(logits, np.finfo(np.float16).max).astype(np.float16))
+        # Rounded to float16, no positive logit may become 0 or infinite.
+        claim = np.clip(logits, FLOAT16.smallest_subnormal, FLOAT16.max).astype(np.float16)
+        self._write(view, frame, label, np.where(logits > 0, claim, np.float16(0)))
 
     def write_drawn(self, view: PlaneView, frame: int, label: int, mask: NDArray[np.bool_]) -> None:
         """Write a mask (rows, columns) that the user drew, to the pixel."""
