@@ -1,11 +1,15 @@
 """From the prompts of a slice to what the network takes."""
 
+import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from medsam2.engine.track import ObjectPrompt
 from medsam2.frames import FrameStack
 from medsam2.network.outputs import PointKind
 from medsam2.prompts import FrameBox, FramePoint, SlicePrompt
+from medsam2.prompts.prompt_types import MaskArray
 
 
 def object_prompt(prompt: SlicePrompt, frames: FrameStack, device: torch.device) -> ObjectPrompt:
@@ -19,7 +23,7 @@ def object_prompt(prompt: SlicePrompt, frames: FrameStack, device: torch.device)
         device: of the network.
     """
     if prompt.mask is not None:
-        return ObjectPrompt.from_mask(frames.mask_to_network(prompt.mask)[None].float().to(device))
+        return ObjectPrompt.from_mask(_drawn(prompt.mask, frames).to(device))
     corners = [] if prompt.box is None else _corners(prompt.box, frames)
     clicks = [_click(point, frames) for point in prompt.points]
     places, kinds = zip(*(corners + clicks), strict=True)
@@ -32,12 +36,28 @@ def _click(point: FramePoint, frames: FrameStack) -> tuple[tuple[float, float], 
 
 
 def _corners(box: FrameBox, frames: FrameStack) -> list[tuple[tuple[float, float], int]]:
-    """The first and the last network pixel that the box's outermost pixels become."""
     rows, columns = frames.plane_view.frame_shape
-    half_x, half_y = (frames.size / columns - 1) / 2, (frames.size / rows - 1) / 2
-    x0, y0 = frames.to_network(box.x0, box.y0)
-    x1, y1 = frames.to_network(box.x1, box.y1)
-    return [
-        ((x0 - half_x, y0 - half_y), int(PointKind.BOX_FIRST)),
-        ((x1 + half_x, y1 + half_y), int(PointKind.BOX_LAST)),
-    ]
+    first, last = frames.to_network(box.x0, box.y0), frames.to_network(box.x1, box.y1)
+    x0, x1 = _span(first[0], last[0], frames.size / columns)
+    y0, y1 = _span(first[1], last[1], frames.size / rows)
+    return [((x0, y0), int(PointKind.BOX_FIRST)), ((x1, y1), int(PointKind.BOX_LAST))]
+
+
+def _span(first: float, last: float, pixel: float) -> tuple[float, float]:
+    """The first and the last network pixel that a box's outermost pixels become; narrower than one, its middle twice.
+
+    Args:
+        first: centre of the box's first pixel, in network pixels.
+        last: centre of its last pixel.
+        pixel: side of a pixel of the frame, in network pixels.
+    """
+    low, high = first - (pixel - 1) / 2, last + (pixel - 1) / 2
+    return (low, high) if low <= high else ((low + high) / 2, (low + high) / 2)
+
+
+def _drawn(mask: MaskArray, frames: FrameStack) -> Tensor:
+    """A drawn mask, (1, S, S); one that fills no network pixel by half keeps every pixel that it touches."""
+    stretched = frames.mask_to_network(mask).float()[None]
+    if stretched.any():
+        return stretched
+    return functional.adaptive_max_pool2d(torch.from_numpy(mask.astype(np.float32))[None], frames.size)
