@@ -9,9 +9,8 @@ import torch
 # Test modules are imported by path (importmode=importlib), so what they share must be found by name.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from reference.random_weights import randomise
-
 from medsam2.network import NetworkConfig, Sam2Network
+from reference.random_weights import randomise
 
 torch.set_num_threads(1)
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import torch
-from reference.random_weights import randomise
 from torch import Tensor
 from transformers import (
     Sam2Config,
@@ -22,6 +21,7 @@ from transformers import (
 from medsam2.engine.track import ObjectPrompt
 from medsam2.network import NetworkConfig, Sam2Network
 from medsam2.weights.keys import rename
+from reference.random_weights import randomise
 
 SMALL = NetworkConfig(
     embedding_width=16,
