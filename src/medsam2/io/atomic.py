@@ -1,22 +1,18 @@
-"""Writing files whole or not at all."""
+"""Writing files whole or not at all, with this package's errors."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from medsam2 import files
 from medsam2.io.libraries import format_errors
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Give a draft to write in place of a file, and move it there once it is complete.
-
-    The draft has the file's own name, in a temporary folder beside it: libraries choose their format by the suffix,
-    and formats of two files put the name of one into the other. If writing fails, an older file stays as it was and
-    nothing is left behind. Missing parent folders are made.
+    """Give a draft to write in place of a file, see `medsam2.files.written_whole`.
 
     Args:
         path: The file to write.
@@ -27,11 +23,5 @@ def written_whole(path: Path) -> Iterator[Path]:
     Raises:
         FormatError: The file or its folder cannot be written.
     """
-    with format_errors(path, "written"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".medsam2-", dir=path.parent) as folder:
-            draft = Path(folder) / path.name
-            yield draft
-            # The named file goes last: once it is there, the data files it may refer to are there, too.
-            for file in sorted(Path(folder).iterdir(), key=lambda file: file == draft):
-                file.replace(path.parent / file.name)
+    with format_errors(path, "written"), files.written_whole(path) as draft:
+        yield draft

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from medsam2 import files
 from medsam2.errors import CheckpointError
 
 CARD_KEY = "medsam2"
@@ -66,11 +66,8 @@ def written_whole(path: Path) -> Iterator[Path]:
         CheckpointError: the file or its folder cannot be written; an older file stays as it was.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".medsam2-", dir=path.parent) as folder:
-            draft = Path(folder) / path.name
+        with files.written_whole(path) as draft:
             yield draft
-            draft.replace(path)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} cannot be written ({reason(error)})") from error
 
