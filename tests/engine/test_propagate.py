@@ -135,7 +135,7 @@ def test_every_slice_once_for_every_object(drawn_case):
 
 
 def test_sweeps_reach_every_slice_that_was_not_prompted():
-    forward, backward = sweeps([track(5), track(2, 7)], 9)
+    forward, backward = sweeps([5, 2], 9)
     assert (list(forward.frames), forward.direction) == ([3, 4, 5, 6, 7, 8], 1)
     assert (list(backward.frames), backward.direction) == ([4, 3, 2, 1, 0], -1)
 

@@ -99,13 +99,12 @@ def propagate(
         rows = [row for row, track in enumerate(tracks) if frame in track.prompts]
         present = torch.ones(len(rows), dtype=torch.bool, device=network.device) if trust_prompts else None
         yield _visit(network, encoded, tracks, rows, Moment(frame, 1, len(frames)), present)
-    for sweep in sweeps(tracks, len(frames)):
+    for sweep in sweeps([min(track.prompts) for track in tracks], len(frames)):
         yield from _sweep(network, encoded, tracks, sweep, patience)
 
 
-def sweeps(tracks: Sequence[Track], frame_count: int) -> tuple[Sweep, Sweep]:
-    """The forward and the backward pass that together reach every slice."""
-    starts = [min(track.prompts) for track in tracks]
+def sweeps(starts: Sequence[int], frame_count: int) -> tuple[Sweep, Sweep]:
+    """The forward and the backward pass that together reach every slice from each object's first prompted one."""
     return Sweep(range(min(starts) + 1, frame_count), 1), Sweep(range(max(starts) - 1, -1, -1), -1)
 
 

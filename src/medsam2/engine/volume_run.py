@@ -17,6 +17,7 @@ from medsam2.errors import ConfigurationError
 from medsam2.frames import FrameStack, IntensityWindow, WindowSetting, choose_window
 from medsam2.memory import new_bank
 from medsam2.network import Sam2Network
+from medsam2.network.config import check_size
 from medsam2.prompts import PromptSet, ResolvedObject
 from medsam2.spatial import Plane, PlaneView, Segmentation, Volume
 
@@ -49,6 +50,8 @@ class SegmentSettings:
     def __post_init__(self) -> None:
         if self.patience < 0:
             raise ConfigurationError(f"patience is {self.patience}; expected 0 (never give up) or more slices")
+        if self.size is not None:
+            check_size(self.size)
         new_bank(self.memory)
 
 
@@ -181,27 +184,32 @@ class VolumeRun:
 
         Closing the iterator cancels the rest; what was found until then is in `result`.
         """
-        for plane, group in groupby(self._found, key=lambda found: found.object.plane):
-            yield from self._stream_plane(PlaneView.of(self.volume.geometry, plane), list(group), progress)
+        by_plane = groupby(self._found, key=lambda found: found.object.plane)
+        groups = [(PlaneView.of(self.volume.geometry, plane), list(group)) for plane, group in by_plane]
+        expected = sum(_most_visits(view, group) for view, group in groups)
+        done = 0
+        for view, group in groups:
+            for masks in self._visits(view, group):
+                yield from masks
+                done += 1
+                if progress:
+                    progress(done, expected)
+        if progress:
+            progress(expected, expected)
 
-    def _stream_plane(self, view: PlaneView, found: list[_Found], progress: Progress | None) -> Iterator[SliceMask]:
+    def _visits(self, view: PlaneView, found: list[_Found]) -> Iterator[list[SliceMask]]:
+        """Visit the slices of a plane; what was found on each is written before it is handed out."""
         frames = FrameStack(self.volume, view, self.window, self.settings.size or self.network.config.size)
         tracks = [self._track(one.object, frames) for one in found]
-        prompted = len({frame for track in tracks for frame in track.prompts})
-        expected = prompted + sum(len(sweep.frames) for sweep in sweeps(tracks, len(frames)))
         began = time.perf_counter()
-        visits = propagate(self.network, frames, tracks, self.settings.patience or None, trust_prompts=True)
-        for done, results in enumerate(visits, start=1):
+        for results in propagate(self.network, frames, tracks, self.settings.patience or None, trust_prompts=True):
+            masks = [self._write(found[result.track], frames, result) for result in results]
             spent = time.perf_counter() - began
             self._seconds += spent
             for result in results:
                 found[result.track].seconds += spent / len(results)
-                yield self._write(found[result.track], frames, result)
-            if progress:
-                progress(min(done, expected), expected)
+            yield masks
             began = time.perf_counter()
-        if progress:
-            progress(expected, expected)
 
     def _track(self, prompted: ResolvedObject, frames: FrameStack) -> Track:
         prompts = {
@@ -230,12 +238,15 @@ class VolumeRun:
     def result(self) -> SegmentationResult:
         """The label map of all that was found, cleaned as the settings ask, and what there is to say of it."""
         labels = self._assembly.labels
-        for found in self._found:
-            if self.settings.largest_component:
-                keep_largest_component(labels, found.object.label)
-            if self.settings.fill_holes:
-                fill_holes(labels, found.object.label)
-        counts = np.bincount(labels.ravel(), minlength=max(self._names) + 1)
+        # Holes last: what another object loses may leave one.
+        for clean, wanted in (
+            (keep_largest_component, self.settings.largest_component),
+            (fill_holes, self.settings.fill_holes),
+        ):
+            for found in self._found if wanted else ():
+                clean(labels, found.object.label)
+        # Slice by slice, as bincount makes a copy in int64.
+        counts = np.sum([np.bincount(part.ravel(), minlength=max(self._names) + 1) for part in labels], axis=0)
         found_in_order = sorted(self._found, key=lambda found: list(self._names).index(found.object.label))
         return SegmentationResult(
             segmentation=Segmentation(labels, self.volume.geometry, self._names, self.volume.source),
@@ -265,8 +276,17 @@ def slice_index(view: PlaneView, frame: int) -> int:
     return round(float(index[view.voxel_axis]))
 
 
+def _most_visits(view: PlaneView, found: list[_Found]) -> int:
+    """How many slices are visited if nothing is given up; one that is visited in both passes counts twice."""
+    prompted = {frame for one in found for frame in one.object.slices}
+    passes = sweeps([min(one.object.slices) for one in found], view.frame_count)
+    return len(prompted) + sum(len(sweep.frames) for sweep in passes)
+
+
 def _warning(found: _Found) -> str:
     one = found.object
+    if not found.slices:
+        return f"{one.name} (label {one.label}): not looked at, as the run was ended before"
     if found.any_mask:
         return f"{one.name} (label {one.label}): all its voxels went to other objects that overlap it"
     return (
