@@ -85,8 +85,13 @@ class Segmenter:
     def stream(
         self, volume: Volume, prompts: PromptSet, settings: SegmentSettings | None = None
     ) -> Iterator[SliceMask]:
-        """The same, slice by slice as they are found, outward from the prompted ones; close it to cancel."""
-        yield from VolumeRun(self.network, volume, prompts, settings or SegmentSettings()).stream()
+        """The same, slice by slice as they are found, outward from the prompted ones; close it to cancel.
+
+        Raises:
+            PromptError: the prompts do not fit the volume.
+            ConfigurationError: a setting does not fit.
+        """
+        return VolumeRun(self.network, volume, prompts, settings or SegmentSettings()).stream()
 
 
 def choose_device(name: str) -> str:

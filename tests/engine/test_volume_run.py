@@ -244,8 +244,8 @@ def test_what_does_not_fit_the_volume_is_refused_before_the_run():
         VolumeRun(IntensityNetwork(), cube(), PromptSet((click("far", 1, (4, 5, 99)),)), EVERY_SLICE)
     with pytest.raises(ConfigurationError, match="window"):
         VolumeRun(IntensityNetwork(), cube(), PromptSet((DARK_CLICK,)), SegmentSettings(window="abdomin"))
+    box = ObjectPrompts("box", 1, boxes=(BoxPrompt(2, 3, 6, 6, 7, 6),))
     with pytest.raises(PromptError, match="lies across"):
-        box = ObjectPrompts("box", 1, boxes=(BoxPrompt(2, 3, 6, 6, 7, 6),))
         VolumeRun(IntensityNetwork(), cube(), PromptSet((box,)), SegmentSettings(plane=Plane.CORONAL))
 
 

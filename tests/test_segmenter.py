@@ -1,0 +1,169 @@
+"""The public face: loading, devices, whole runs and streams."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from medsam2.engine.volume_run import SegmentSettings
+from medsam2.errors import CheckpointError, ConfigurationError, PromptError
+from medsam2.prompts import BoxPrompt, ObjectPrompts, PointPrompt, PromptSet
+from medsam2.segmenter import Segmenter, choose_device
+from medsam2.spatial import Geometry, Volume
+from medsam2.weights import WeightsCard, save_network
+from reference.intensity_network import LEVELS, SIDE, IntensityNetwork
+
+CLICK = PromptSet((ObjectPrompts("block", 1, points=(PointPrompt(4, 5, 6),)),))
+HOW = SegmentSettings(patience=0, window=(0.0, 255.0))
+
+
+@pytest.fixture
+def volume():
+    array = np.zeros((10, SIDE, SIDE), np.uint8)
+    array[2:9, 3:8, 2:7] = LEVELS[1]
+    return Volume(array, Geometry(array.shape, np.eye(4)))
+
+
+@pytest.fixture
+def card(tiny_network):
+    return WeightsCard("tiny", tiny_network.config, licence="none")
+
+
+@pytest.fixture
+def segmenter(card):
+    return Segmenter(IntensityNetwork(), card)
+
+
+def test_a_volume_is_segmented(segmenter, volume):
+    told = []
+    result = segmenter.segment(volume, CLICK, HOW, lambda *now: told.append(now))
+    assert np.array_equal(result.segmentation.labels, volume.array // LEVELS[1])
+    assert result.segmentation.geometry is volume.geometry
+    assert told[-1] == (10, 10)
+    assert told == sorted(told)
+
+
+def test_what_progress_raises_ends_the_run(segmenter, volume):
+    def cancel(done, _):
+        if done == 2:
+            raise RuntimeError("cancelled")
+
+    with pytest.raises(RuntimeError, match="cancelled"):
+        segmenter.segment(volume, CLICK, HOW, cancel)
+    assert segmenter.network.encoded == 2
+
+
+def test_slices_are_streamed_prompted_ones_first(segmenter, volume):
+    masks = list(segmenter.stream(volume, CLICK, HOW))
+    assert [one.slice_index for one in masks] == [6, 7, 8, 9, 5, 4, 3, 2, 1, 0]
+    assert [one.prompted for one in masks] == [True] + [False] * 9
+    assert all(np.array_equal(one.mask, volume.array[one.slice_index] > 0) for one in masks)
+
+
+def test_a_stream_can_be_closed(segmenter, volume):
+    stream = segmenter.stream(volume, CLICK, HOW)
+    next(stream)
+    stream.close()
+    assert list(stream) == []
+    assert segmenter.network.encoded == 1
+
+
+def test_a_stream_refuses_what_does_not_fit_when_it_is_made(segmenter, volume):
+    far = PromptSet((ObjectPrompts("far", 1, points=(PointPrompt(4, 5, 60),)),))
+    with pytest.raises(PromptError, match="outside the volume"):
+        segmenter.stream(volume, far, HOW)
+
+
+def test_runs_leave_nothing_behind(tiny_network, card):
+    noise = np.random.default_rng(0).normal(size=(5, 40, 30))
+    volume = Volume(noise, Geometry(noise.shape, np.eye(4)))
+    prompts = PromptSet((ObjectPrompts("box", 1, boxes=(BoxPrompt(4, 5, 2, 20, 30, 2),)),))
+    segmenter = Segmenter(copy.deepcopy(tiny_network).train(), card)
+    assert not segmenter.network.training
+    before = copy.deepcopy(segmenter.network.state_dict())
+
+    first, second = (segmenter.segment(volume, prompts) for _ in range(2))
+
+    assert first.segmentation.labels.any()
+    assert np.array_equal(first.segmentation.labels, second.segmentation.labels)
+    assert first.settings == SegmentSettings()
+    after = segmenter.network.state_dict()
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+
+
+def test_weights_from_a_file(tmp_path, tiny_network, card, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    save_network(tiny_network, tmp_path / "tiny.safetensors", card, torch.float32)
+    segmenter = Segmenter.from_pretrained(tmp_path / "tiny.safetensors")
+    assert not segmenter.network.training
+    assert segmenter.describe() == {
+        "name": "tiny",
+        "licence": "none",
+        "device": "cpu",
+        "precision": "float32",
+        "network": tiny_network.config.to_dict(),
+    }
+    for name, tensor in segmenter.network.state_dict().items():
+        assert torch.equal(tensor, tiny_network.state_dict()[name])
+
+
+def test_unknown_weights_are_refused():
+    with pytest.raises(CheckpointError, match=r"no weights are called 'stater'.*Did you mean 'starter'"):
+        Segmenter.from_pretrained("stater", device="cpu")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match=r"gone\.safetensors does not exist"):
+        Segmenter.from_pretrained(tmp_path / "gone.safetensors", device="cpu")
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
+    (tmp_path / "weights.pt").write_text("<!DOCTYPE html>")
+    with pytest.raises(CheckpointError, match="it is a web page"):
+        Segmenter.from_pretrained(tmp_path / "weights.pt", device="cpu")
+
+
+def test_bundled_weights_that_are_missing_are_reported(monkeypatch):
+    monkeypatch.setattr("medsam2.weights.cache.find_file", lambda _: None)
+    with pytest.raises(CheckpointError, match="'starter' should come with medsam2"):
+        Segmenter.from_pretrained(device="cpu")
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Pretend to have these devices."""
+
+    def pretend(cuda, mps):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "best"), [(False, False, "cpu"), (False, True, "mps"), (True, False, "cuda"), (True, True, "cuda")]
+)
+def test_the_best_device_is_chosen(machine, cuda, mps, best):
+    machine(cuda, mps)
+    assert choose_device("auto") == best
+    assert choose_device("cpu") == "cpu"
+
+
+def test_a_numbered_device_is_kept(machine):
+    machine(cuda=True, mps=False)
+    assert choose_device("cuda:1") == "cuda:1"
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:0", "mps", "tpu", "", "CPU", "gpu"])
+def test_a_device_that_is_not_there_is_refused(machine, name):
+    machine(cuda=False, mps=False)
+    with pytest.raises(ConfigurationError, match=f"device '{name}' is not available here; usable: cpu"):
+        choose_device(name)
+
+
+def test_the_device_is_checked_before_weights_are_looked_for(machine):
+    machine(cuda=False, mps=False)
+    with pytest.raises(ConfigurationError, match="device 'cuda'"):
+        Segmenter.from_pretrained("no such weights", device="cuda")
