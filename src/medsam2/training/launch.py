@@ -1,5 +1,7 @@
 """Starting a run: in this process, or in several that work together."""
 
+import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from medsam2.training.trainer import Trainer
 
 
 def launch(config: NetworkConfig, settings: TrainingSettings, folder: Path, device: str, processes: int = 1) -> None:
-    """Train, or go on training, in `folder`.
+    """Train, or go on training, in `folder`. A run that is asked to end (SIGTERM) saves its state first.
 
     Args:
         config: of the network.
@@ -23,11 +25,26 @@ def launch(config: NetworkConfig, settings: TrainingSettings, folder: Path, devi
         processes: on a CPU, one a core is faster than threads.
     """
     if processes == 1:
-        Trainer(config, settings, folder, torch.device(device)).train()
+        terminated = _Terminated()
+        Trainer(config, settings, folder, torch.device(device), should_stop=terminated).train()
         return
     with tempfile.TemporaryDirectory() as meeting_place:
         arguments = (config, settings, folder, device, processes, Path(meeting_place) / "processes")
         spawn(_work, arguments, nprocs=processes)
+
+
+class _Terminated:
+    """Whether the process was asked to end (SIGTERM); then the trainer saves first."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        signal.signal(signal.SIGTERM, self._ask)
+
+    def _ask(self, *_: object) -> None:
+        self._asked = True
+
+    def __call__(self) -> bool:
+        return self._asked
 
 
 def _work(
@@ -40,8 +57,12 @@ def _work(
     meeting_file: Path,
 ) -> None:
     torch.set_num_threads(1)
+    parent = os.getppid()
     dist.init_process_group("gloo", f"file://{meeting_file}", rank=rank, world_size=processes)
     try:
-        Trainer(config, settings, folder, torch.device(device), rank, processes).train()
+        trainer = Trainer(
+            config, settings, folder, torch.device(device), rank, processes, lambda: os.getppid() != parent
+        )
+        trainer.train()
     finally:
         dist.destroy_process_group()

@@ -9,7 +9,10 @@ from torch.nn import functional as F
 from medsam2.network import MaskPrediction
 
 FOCAL_POWER = 2.0
-FOCAL_WEIGHT = 10.0
+FOCAL_WEIGHT = 1.0
+SMALLEST_AREA = 16.0
+"""Cells of the stride-4 grid that count at the least when the focal loss is divided by an object's size."""
+
 DICE_WEIGHT = 1.0
 IOU_WEIGHT = 2.0
 SCORE_WEIGHT = 1.0
@@ -75,9 +78,14 @@ def _for_the_log(prediction: MaskPrediction, iou: Tensor, present: Tensor, ambig
 
 
 def focal(logits: Tensor, truth: Tensor) -> Tensor:
-    """Focal loss with soft targets (Lin et al. 2017; Li et al. 2020 for soft ones): (B, M, H, W) -> (B, M)."""
+    """Focal loss with soft targets (Lin et al. 2017; Li et al. 2020 for soft ones): (B, M, H, W) -> (B, M).
+
+    Summed over the image and divided by the object's area, so that a lesion weighs as much as a liver (SAM 2 takes the
+    mean over the image, which all but forgets small objects).
+    """
     entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
-    return ((logits.sigmoid() - truth).abs() ** FOCAL_POWER * entropy).mean((-2, -1))
+    total = ((logits.sigmoid() - truth).abs() ** FOCAL_POWER * entropy).sum((-2, -1))
+    return total / (truth.sum((-2, -1)) + SMALLEST_AREA)
 
 
 def soft_dice(probability: Tensor, truth: Tensor) -> Tensor:

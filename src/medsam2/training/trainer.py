@@ -4,6 +4,7 @@ import csv
 import math
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ class Trainer:
         device: cpu or cuda.
         rank: number of this process.
         processes: how many there are; they are expected to have joined a `torch.distributed` group.
+        should_stop: asked after each step of the first process; when it says so, the state is saved and all end.
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class Trainer:
         device: torch.device,
         rank: int = 0,
         processes: int = 1,
+        should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self.settings, self.folder, self.device = settings, folder, device
+        self.should_stop = should_stop
         self.rank, self.processes = rank, processes
         torch.manual_seed(settings.seed)
         self.network = initialised(Sam2Network(config)).to(device).train()
@@ -70,13 +74,14 @@ class Trainer:
         """Go on until the time is up."""
         stage_index, clips = -1, None
         saved = logged = time.monotonic()
-        while self.progress < 1:
+        stopped = False
+        while self.progress < 1 and not stopped:
             began = time.monotonic()
             if (now := self.settings.stage_at(self.progress)) != stage_index:
                 stage_index, stage = now, self.settings.stages[now]
                 clips = SyntheticClips(stage.batch, self.generator, self.device)
             self._step(stage, clips)
-            self.seconds = self._agree(self.seconds + time.monotonic() - began)
+            self.seconds, stopped = self._agree(self.seconds + time.monotonic() - began, self.should_stop())
             if self.rank == 0 and time.monotonic() - logged > LOG_SECONDS:
                 self._write_log(stage_index)
                 logged = time.monotonic()
@@ -121,13 +126,13 @@ class Trainer:
         for gradient, part in zip(gradients, flat.split([one.numel() for one in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))
 
-    def _agree(self, seconds: float) -> float:
-        """The first process's clock counts, so that all change stages and stop together."""
+    def _agree(self, seconds: float, stopped: bool) -> tuple[float, bool]:
+        """The first process's word counts, so that all change stages and stop together."""
         if self.processes == 1:
-            return seconds
-        shared = torch.tensor([seconds], dtype=torch.float64)
+            return seconds, stopped
+        shared = torch.tensor([seconds, stopped], dtype=torch.float64)
         dist.broadcast(shared, 0)
-        return float(shared)
+        return float(shared[0]), bool(shared[1])
 
     @torch.no_grad()
     def _update_average(self) -> None:
