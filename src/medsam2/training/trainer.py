@@ -116,10 +116,17 @@ class Trainer:
         return settings.learning_rate * rise * fall
 
     def _share_gradients(self) -> None:
-        """Mean of the gradients over the processes."""
+        """Mean of the gradients over the processes; a parameter that no process has used yet stays without one."""
         if self.processes == 1:
             return
-        gradients = [one.grad for one in self.network.parameters() if one.grad is not None]
+        parameters = list(self.network.parameters())
+        # One process may have drawn masks in its batch and another none: all must send the same tensors.
+        used = torch.tensor([one.grad is not None for one in parameters], dtype=torch.int32, device=self.device)
+        dist.all_reduce(used, dist.ReduceOp.MAX)
+        shared = [one for one, is_used in zip(parameters, used.tolist(), strict=True) if is_used]
+        for one in shared:
+            one.grad = torch.zeros_like(one) if one.grad is None else one.grad
+        gradients = [one.grad for one in shared if one.grad is not None]
         flat = torch.cat([one.flatten() for one in gradients])
         dist.all_reduce(flat)
         flat /= self.processes
