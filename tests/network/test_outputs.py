@@ -69,3 +69,11 @@ def test_layout_counts_memories_and_pointers():
     entry = MemoryEntry(torch.zeros(1, 64, 1, 1), torch.zeros(1, 8), torch.ones(1), torch.ones(1), 0)
 
     assert MemorySelection((entry, entry), (6, 0), (entry.pointer,), (0.1,)).layout == (2, 1)
+
+
+def test_an_entry_without_its_image(generator):
+    image = torch.randn(1, 8, 4, 4, generator=generator)
+    entry = MemoryEntry(torch.zeros(1, 64, 4, 4), torch.zeros(1, 8), torch.ones(1), torch.ones(1), 3, image)
+
+    assert entry.without_image().image is None
+    assert entry.without_image().features is entry.features

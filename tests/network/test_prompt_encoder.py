@@ -121,3 +121,28 @@ def test_a_mask_without_points_is_not_dropped(drawing_encoder):
     _, dense = drawing_encoder(FramePrompt(nothing.points, nothing.kinds, mask), SIZE)
 
     torch.testing.assert_close(dense, drawing_encoder.mask_encoder(mask))
+
+
+def test_sam2_adds_nothing_to_the_fine_maps(pair):
+    assert pair.network.prompt_encoder.fine(TWO_CLICKS, SIZE) is None
+
+
+def test_drawn_prompts_reach_the_fine_maps_of_prompted_objects(drawing_encoder):
+    prompt = prompt_of([[(10, 20)], [(10, 20)]], [[POSITIVE], [PADDING]])
+
+    stride4, stride8 = drawing_encoder.fine(prompt, SIZE)
+
+    assert (stride4.shape, stride8.shape) == ((2, 8, 32, 32), (2, 16, 16, 16))
+    assert stride4[0].any()
+    assert stride8[0].any()
+    assert not stride4[1].any()
+    assert not stride8[1].any()
+
+
+def test_louder_masks_do_not_drown_the_fine_maps(drawing_encoder):
+    nothing = FramePrompt.none(1)
+    masks = [FramePrompt(nothing.points, nothing.kinds, torch.full((1, 1, 32, 32), level)) for level in (50.0, 1000.0)]
+
+    loud, louder = (drawing_encoder.fine(mask, SIZE)[0] for mask in masks)
+
+    torch.testing.assert_close(loud, louder)
