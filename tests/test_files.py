@@ -14,12 +14,17 @@ def test_the_file_appears_when_it_is_complete(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
+def fail_half_way(path):
+    with written_whole(path) as draft:
+        draft.write_text("new")
+        raise RuntimeError("disk on fire")
+
+
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "report.json"
     path.write_text("old")
-    with pytest.raises(RuntimeError, match="disk on fire"), written_whole(path) as draft:
-        draft.write_text("new")
-        raise RuntimeError("disk on fire")
+    with pytest.raises(RuntimeError, match="disk on fire"):
+        fail_half_way(path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

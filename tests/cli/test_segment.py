@@ -1,0 +1,197 @@
+"""`medsam2 segment` as users call it: files in, files out, and what it says when something is wrong."""
+
+import json
+
+import nibabel
+import numpy as np
+import pytest
+from PIL import Image
+
+from medsam2.cli.app import run
+from medsam2.weights import WeightsCard, save_network
+
+SHAPE = (12, 10, 8)  # i, j, k
+
+
+@pytest.fixture
+def weights(tiny_network, tmp_path):
+    path = tmp_path / "tiny.safetensors"
+    save_network(tiny_network, path, WeightsCard("tiny", tiny_network.config))
+    return path
+
+
+@pytest.fixture
+def scan(tmp_path):
+    """A scan in LPS order with thick slices and both forms set."""
+    values = np.random.default_rng(0).normal(100, 20, SHAPE).astype(np.int16)
+    affine = np.array([[-1.5, 0, 0, 10], [0, -1.5, 0, 20], [0, 0, 4, -30], [0, 0, 0, 1]])
+    image = nibabel.Nifti1Image(values, affine)
+    image.set_sform(affine, 1)
+    image.set_qform(affine, 2)
+    path = tmp_path / "scan.nii.gz"
+    nibabel.save(image, path)
+    return path
+
+
+@pytest.fixture
+def drawn(scan, tmp_path):
+    """One slice drawn for two objects."""
+    image = nibabel.load(scan)
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[2:5, 2:6, 3] = 1
+    labels[7:10, 3:8, 3] = 4
+    path = tmp_path / "drawn.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(labels, image.affine, image.header), path)
+    return path
+
+
+@pytest.fixture
+def call(weights, scan, tmp_path, capsys):
+    """Run the command on the scan: its exit code, what it said, and its output file."""
+
+    def segment(*flags, output="out.nii.gz", source=scan):
+        out = tmp_path / output
+        given = ["-i", source, "-o", out, "--model", weights, "-d", "cpu", *flags]
+        code = run(["segment", *(str(one) for one in given)])
+        said = capsys.readouterr()
+        return code, said.out + said.err, out
+
+    return segment
+
+
+def test_a_mask_prompt_comes_back_to_the_voxel_in_the_same_geometry(call, scan, drawn):
+    code, _, out = call("--mask", drawn)
+    assert code == 0
+    before, after = nibabel.load(scan), nibabel.load(out)
+    assert np.array_equal(before.affine, after.affine)
+    for field in ("sform_code", "qform_code", "srow_x", "quatern_b", "pixdim", "xyzt_units"):
+        assert np.array_equal(before.header[field], after.header[field])
+    labels = np.asarray(after.dataobj)
+    assert labels.dtype == np.uint8
+    assert np.array_equal(labels[:, :, 3], np.asarray(nibabel.load(drawn).dataobj)[:, :, 3])
+
+
+def test_boxes_clicks_and_world_coordinates_say_the_same(call, tmp_path):
+    results = []
+    affine = np.array([[-1.5, 0, 0, 10], [0, -1.5, 0, 20], [0, 0, 4, -30], [0, 0, 0, 1]])
+    corners = [affine @ [*ijk, 1] for ijk in ((2, 2, 3), (6, 7, 3))]
+    ras = ",".join(f"{value:g}" for corner in corners for value in corner[:3])
+    lps = ",".join(f"{value * sign:g}" for c in corners for value, sign in zip(c, (-1, -1, 1), strict=False))
+    for place, space in (("2,2,3,6,7,3", "voxel"), (ras, "ras"), (lps, "lps")):
+        code, said, out = call(f"--box={place}", "--space", space)
+        assert code == 0, said
+        results.append(np.asarray(nibabel.load(out).dataobj))
+    assert np.array_equal(results[0], results[1])
+    assert np.array_equal(results[0], results[2])
+
+
+def test_report_and_preview_are_written_in_the_words_of_the_flags(call, drawn, tmp_path):
+    report, picture = tmp_path / "report.json", tmp_path / "preview.png"
+    flags = ["--mask", drawn, "--report", report, "--preview", picture, "--statistics", "--memory", "self-sorting"]
+    code, said, _ = call(*flags, "--window", "400,40", "--patience", "2")
+    assert code == 0, said
+    told = json.loads(report.read_text())
+    assert told["settings"]["memory"] == "self-sorting"
+    assert told["settings"]["patience"] == 2
+    assert [one["label"] for one in told["objects"]] == [1, 4]
+    assert "scan.nii.gz" in json.dumps(told)
+    assert str(tmp_path) not in json.dumps(told)
+    with Image.open(picture) as image:
+        assert image.size[0] > 200
+
+
+def test_prompts_from_json_find_their_masks_beside_the_file(call, drawn, tmp_path):
+    prompts = tmp_path / "prompts.json"
+    content = {"objects": [{"name": "liver", "label": 7, "masks": ["drawn.nii.gz"]}, {"boxes": [[1, 1, 5, 4, 4, 5]]}]}
+    prompts.write_text(json.dumps(content))
+    code, said, out = call("--prompts", prompts)
+    assert code == 0, said
+    assert "liver" in said
+    labels = np.asarray(nibabel.load(out).dataobj)
+    assert (labels[2:5, 2:6, 3] == 7).all()
+
+
+def test_quiet_says_nothing(call, drawn):
+    code, said, out = call("--mask", drawn, "-q")
+    assert (code, out.exists()) == (0, True)
+    assert all("warning" in line for line in said.splitlines())
+
+
+def test_a_picture_gives_a_picture_of_labels(call, tmp_path):
+    photo = tmp_path / "skin.png"
+    Image.fromarray(np.random.default_rng(1).integers(0, 255, (20, 30, 3), np.uint8)).save(photo)
+    code, said, out = call("--box", "5,4,20,15", source=photo, output="labels.png")
+    assert code == 0, said
+    with Image.open(out) as labels:
+        assert labels.size == (30, 20)
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "words"),
+    [
+        ([], 2, "--box, --point, --mask or --prompts"),
+        (["--point", "50,2,3"], 2, "outside"),
+        (["--box", "2,2,3,6,7,5"], 2, "lies in one slice"),
+        (["--point", "2,2,3", "--patience", "abc"], 2, "--patience"),
+        (["--box", "2,2,3,6"], 2, "i0,j0,k0,i1,j1,k1"),
+        (["--point", "2,2,3", "--memory", "fifoo"], 2, "fifo"),
+        (["--point", "2,2,3", "--window", "abdomn"], 2, "ct-abdomen"),
+        (["--point", "2,2,3", "--size", "100"], 2, "multiple of 32"),
+        (["--point", "2,2,3", "--patience", "-1"], 2, "patience"),
+        (["--point", "2,2,3", "-d", "tpu"], 2, "tpu"),
+        (["--point", "2,2,3", "--volume-index", "3"], 2, "volume"),
+        (["--point", "2,2,3", "--plane", "axal"], 2, "axial"),
+        (["--prompts", "nowhere.json"], 3, "nowhere.json"),
+        (["--mask", "nowhere.nii.gz"], 3, "nowhere.nii.gz"),
+    ],
+)
+def test_wrong_input_is_one_line_with_a_documented_code_and_no_output(call, flags, code, words):
+    found, said, out = call(*flags)
+    assert found == code, said
+    assert words in " ".join(said.split())
+    assert "Traceback" not in said
+    assert not out.exists()
+
+
+def test_wrong_files_in_each_argument(call, scan, weights, tmp_path):
+    text = tmp_path / "notes.nii.gz"
+    text.write_text("not a scan")
+    for flags, code, words in (
+        ({"source": text}, 3, "notes.nii.gz"),
+        ({"source": tmp_path / "missing.nii.gz"}, 3, "missing.nii.gz"),
+        ({"output": "labels.xyz"}, 3, "labels.xyz"),
+        ({"output": "labels.png"}, 3, "labels.png"),
+        ({"output": "scan.nii.gz"}, 3, "input itself"),
+    ):
+        found, said, _ = call("--point", "2,2,3", **flags)
+        assert (found, words in said) == (code, True), said
+    found, said, _ = call("--point", "2,2,3", "--model", text)
+    assert found == 4, said
+    found, said, _ = call("--point", "2,2,3", "--model", "no-such-model")
+    assert found == 4, said
+    assert nibabel.load(scan).shape == SHAPE
+
+
+def test_a_mask_on_another_grid_is_refused(call, drawn, tmp_path):
+    other = tmp_path / "other.nii.gz"
+    image = nibabel.load(drawn)
+    nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), np.diag([2, 2, 2, 1])), other)
+    code, said, out = call("--mask", other)
+    assert code == 2
+    assert "other.nii.gz" in said
+    assert "own grid" in " ".join(said.split())
+    assert not out.exists()
+
+
+def test_prompts_in_two_places_are_refused(call, tmp_path):
+    prompts = tmp_path / "prompts.json"
+    prompts.write_text('{"objects": [{"points": [[1, 1, 1, 1]]}]}')
+    code, said, _ = call("--prompts", prompts, "--point", "2,2,3")
+    assert (code, "one place" in said) == (2, True)
+
+
+def test_json_that_is_none_is_a_file_error(call, tmp_path):
+    prompts = tmp_path / "prompts.json"
+    prompts.write_text("{objects")
+    code, said, _ = call("--prompts", prompts)
+    assert (code, "not JSON" in said) == (3, True)
