@@ -25,20 +25,20 @@ def launch(config: NetworkConfig, settings: TrainingSettings, folder: Path, devi
         processes: on a CPU, one a core is faster than threads.
     """
     if processes == 1:
-        terminated = _Terminated()
-        Trainer(config, settings, folder, torch.device(device), should_stop=terminated).train()
+        asked = _AskedToEnd(signal.SIGTERM)
+        Trainer(config, settings, folder, torch.device(device), should_stop=asked).train()
         return
     with tempfile.TemporaryDirectory() as meeting_place:
         arguments = (config, settings, folder, device, processes, Path(meeting_place) / "processes")
         spawn(_work, arguments, nprocs=processes)
 
 
-class _Terminated:
-    """Whether the process was asked to end (SIGTERM); then the trainer saves first."""
+class _AskedToEnd:
+    """Whether a signal has asked the process to end; then the trainer saves first."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: signal.Signals) -> None:
         self._asked = False
-        signal.signal(signal.SIGTERM, self._ask)
+        signal.signal(number, self._ask)
 
     def _ask(self, *_: object) -> None:
         self._asked = True
@@ -56,12 +56,19 @@ def _work(
     processes: int,
     meeting_file: Path,
 ) -> None:
+    # When their parent ends, PyTorch has Linux interrupt the processes that it spawned; elsewhere they must look.
+    interrupted, parent = _AskedToEnd(signal.SIGINT), os.getppid()
     torch.set_num_threads(1)
-    parent = os.getppid()
     dist.init_process_group("gloo", f"file://{meeting_file}", rank=rank, world_size=processes)
     try:
         trainer = Trainer(
-            config, settings, folder, torch.device(device), rank, processes, lambda: os.getppid() != parent
+            config,
+            settings,
+            folder,
+            torch.device(device),
+            rank,
+            processes,
+            should_stop=lambda: interrupted() or os.getppid() != parent,
         )
         trainer.train()
     finally:
