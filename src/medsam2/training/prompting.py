@@ -71,7 +71,8 @@ def jittered_boxes(truth: Tensor, generator: Generator) -> Tensor:
     corners = torch.stack((torch.stack(low, -1), torch.stack(high, -1)), dim=1).float()
     sides = (corners[:, 1] - corners[:, 0] + 1)[:, None]
     noise = torch.randn(corners.shape, generator=generator).clamp(-2, 2).to(truth.device)
-    return (corners + noise * BOX_JITTER * sides).clamp(0, size - 1)
+    jittered = corners + noise * BOX_JITTER * sides
+    return jittered.sort(dim=1).values.clamp(0, size - 1)  # a box one pixel wide may have turned inside out
 
 
 def interior_points(mask: Tensor, generator: Generator, central: float) -> Tensor:
