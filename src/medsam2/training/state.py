@@ -1,6 +1,7 @@
 """A run's state on disk: complete after every save, in files small enough to be copied anywhere."""
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -42,19 +43,29 @@ def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     """
     if not (folder / INDEX).exists():
         return None
-    index = json.loads((folder / INDEX).read_text())
+    index = _index(folder)
     tensors: dict[str, Tensor] = {}
     for name in index["parts"]:
         try:
             tensors |= torch.load(folder / name, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
             raise CheckpointError(f"{folder / name}: the training state cannot be read ({error})") from error
     return tensors, index["facts"]
 
 
 def _turn(folder: Path) -> int:
+    return int(_index(folder)["turn"]) if (folder / INDEX).exists() else 1
+
+
+def _index(folder: Path) -> dict[str, Any]:
     path = folder / INDEX
-    return int(json.loads(path.read_text())["turn"]) if path.exists() else 1
+    try:
+        index = json.loads(path.read_text())
+        return {key: index[key] for key in ("turn", "parts", "facts")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{path}: the index of the training state is damaged ({error}); bring a copy, or begin in another folder"
+        ) from error
 
 
 def _parts(tensors: dict[str, Tensor]) -> list[dict[str, Tensor]]:
