@@ -46,8 +46,8 @@ def work(rank, folder, batches):
     loss_of(trainer.network, *batches[rank]).backward()
     trainer._share_gradients()
     torch.save(gradients_of(trainer.network), folder / f"gradients-{rank}.pt")
-    agreed = trainer._agree(10.0 + rank)
-    (folder / f"clock-{rank}.txt").write_text(str(agreed))
+    agreed = trainer._agree(10.0 + rank, rank == 1)
+    (folder / f"agreed-{rank}.txt").write_text(str(agreed))
     dist.destroy_process_group()
 
 

@@ -199,6 +199,8 @@ class Trainer:
                 self.optimizer.state[parameter] = {
                     key: value if key == "step" else value.to(self.device) for key, value in state.items()
                 }
+                # What has learnt before moves on with its momentum, even in a batch that does not use it.
+                parameter.grad = torch.zeros_like(parameter)
         self.steps, self.seconds = facts["steps"], facts["seconds"]
 
 
