@@ -75,14 +75,16 @@ class SyntheticClips:
         shape: of each batch.
         generator: origin of all randomness, on the CPU; advanced.
         device: where clips are made.
-        recipe: of the slabs; its size is replaced by the batch's.
+        recipe: of the slabs; its size is replaced by the batch's, and it has at least as many frames.
     """
 
     def __init__(
         self, shape: BatchShape, generator: Generator, device: torch.device, recipe: ClipRecipe | None = None
     ) -> None:
         self.shape, self.generator, self.device = shape, generator, device
-        self.pool = SlabPool(replace(recipe or ClipRecipe(), size=shape.size), generator, device)
+        recipe = recipe or ClipRecipe()
+        slab = replace(recipe, size=shape.size, frames=max(recipe.frames, shape.frames))
+        self.pool = SlabPool(slab, generator, device)
 
     def next_batch(self) -> ClipBatch:
         """Make a batch. All its clips share the places of their frames in the video."""
