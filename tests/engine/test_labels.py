@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medsam2.engine.labels import LabelAssembly
@@ -92,6 +92,7 @@ def test_a_label_beyond_uint16_is_refused():
         assembly(65536)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 5))
 def test_every_voxel_goes_to_the_best_of_its_objects(seed, objects):
     logits = np.random.default_rng(seed).integers(-3, 4, (objects, 3, 4)).astype(np.float32)

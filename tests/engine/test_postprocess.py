@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -99,6 +99,7 @@ def test_a_single_voxel_is_left_alone(clean):
     assert labels.tolist() == [[[1]]]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0.05, 0.6))
 def test_what_stays_is_one_component_of_what_was(seed, density):
     generator = np.random.default_rng(seed)
@@ -114,6 +115,7 @@ def test_what_stays_is_one_component_of_what_was(seed, density):
     assert np.array_equal(labels, once)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_filling_only_adds_to_the_background(seed):
     labels = np.random.default_rng(seed).choice(np.arange(3, dtype=np.uint8), (4, 5, 6), p=(0.2, 0.6, 0.2))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medsam2.engine.prompting import object_prompt
@@ -66,6 +66,7 @@ def test_points_alone_keep_their_order():
     assert prompt.drawn is None
 
 
+@settings(deadline=None)
 @given(st.integers(1, 600), st.integers(0, 599), st.integers(0, 599))
 def test_a_box_never_turns_inside_out_and_stays_in_the_square(columns, first, last):
     x0, x1 = sorted((first % columns, last % columns))
@@ -95,6 +96,7 @@ def test_a_drawn_mask_is_unchanged_where_a_frame_is_as_large_as_the_square():
     assert np.array_equal(prompt.drawn[0].numpy(), mask)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 95), st.integers(0, 95), st.integers(1, 5))
 def test_a_drawn_mask_never_vanishes(x, y, side):
     mask = np.zeros((100, 100), bool)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medsam2.engine.propagate import FEATURES_KEPT, SliceResult, propagate, sweeps
@@ -113,6 +113,7 @@ def test_prompts_of_different_kinds_on_one_slice():
             assert np.array_equal(one.logits.numpy() > 0, array[one.frame] == LEVELS[2 - one.track % 2])
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 9).flatmap(
         lambda count: st.tuples(

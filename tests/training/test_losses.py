@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
@@ -104,6 +104,7 @@ def test_hard_iou_of_a_soft_truth_takes_the_half():
     assert hard_iou(logits, torch.tensor([[[[0.5, 0.49, 1.0]]]])).item() == pytest.approx(2 / 3)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 16), st.integers(0, 16))
 def test_hard_iou_is_symmetric_and_a_share(first, second):
     one = hard_iou(masks(first, outside=-1.0), masks(second)).item()

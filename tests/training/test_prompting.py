@@ -44,6 +44,7 @@ def extent(mask):
     return columns.min(), rows.min(), columns.max(), rows.max()
 
 
+@settings(deadline=None)
 @given(shapes(), st.integers(0, 1000), st.floats(0, 1))
 def test_clicks_lie_in_their_objects(truth, seed, central):
     points = interior_points(truth, seeded(seed), central)
@@ -74,6 +75,7 @@ def test_an_empty_mask_gives_the_corner():
     assert interior_points(torch.zeros(2, SIDE, SIDE, dtype=torch.bool), seeded(), 0.5).tolist() == [[0, 0], [0, 0]]
 
 
+@settings(deadline=None)
 @given(shapes(), st.integers(0, 1000))
 def test_boxes_lie_around_their_objects(truth, seed):
     boxes = jittered_boxes(truth, seeded(seed))
@@ -132,7 +134,7 @@ MIXES = {"box": PromptMix(1, 0, 0), "mask": PromptMix(0, 1, 0), "click": PromptM
 
 
 @pytest.mark.parametrize("kind", MIXES)
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(truth=shapes(), seed=st.integers(0, 1000))
 def test_first_prompts_of_one_kind(kind, truth, seed):
     prompts = first_prompts(truth, MIXES[kind], seeded(seed))
@@ -203,6 +205,7 @@ def test_a_perfect_answer_is_confirmed():
     assert 8 <= points[0, 0, 0].item() < 24
 
 
+@settings(deadline=None)
 @given(shapes(), st.integers(0, 1000))
 def test_corrective_clicks_lie_in_errors(truth, seed):
     logits = torch.randn(len(truth), SIDE // 4, SIDE // 4, generator=seeded(seed))

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medsam2.network.config import SIZE_MULTIPLE
@@ -29,6 +29,7 @@ def test_one_stage_lasts_for_all_of_it():
     assert [settings_of(1.0).stage_at(progress) for progress in (0, 0.5, 1)] == [0, 0, 0]
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.01, 1), min_size=1, max_size=6), st.floats(0, 1), st.floats(0, 1))
 def test_stages_follow_each_other_and_the_last_one_is_reached(weights, first, second):
     settings = settings_of(*(weight / sum(weights) for weight in weights))

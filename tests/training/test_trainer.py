@@ -137,6 +137,16 @@ def test_a_batch_without_a_finite_gradient_changes_no_weight(tmp_path):
         assert after[name].isfinite().all(), name
 
 
+def test_a_batch_with_nothing_to_judge_is_passed_over(tmp_path):
+    trainer = trainer_in(tmp_path)
+    before = everything(trainer)
+    drawn = Stage(1.0, BatchShape(1, 1, 2, 32), ClipSettings(PromptMix(box=0.0, mask=1.0), 1, 0.0))
+    trainer._step(drawn, SameBatch(frames=1))
+    assert trainer.steps == 1
+    for name, tensor in everything(trainer).items():
+        assert torch.equal(tensor, before[name]), name
+
+
 def test_a_fixed_batch_is_learnt(tmp_path):
     trainer = trainer_in(tmp_path, learning_rate=2e-3, warm_up_steps=5)
     stage = Stage(1.0, BatchShape(1, 2, 2, 32), ClipSettings(PromptMix(box=0.5, mask=0.0), 0, 0.0))

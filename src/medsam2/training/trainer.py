@@ -100,7 +100,8 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16):
             outcome = clip_loss(self.network, clips.next_batch(), stage.clip, self.generator)
         self.optimizer.zero_grad(set_to_none=False)
-        outcome.total.backward()
+        if outcome.total.requires_grad:  # single images whose masks were all drawn leave nothing to judge
+            outcome.total.backward()
         self._share_gradients()
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip_norm)
         if torch.isfinite(norm):
