@@ -251,3 +251,12 @@ def test_gradients_flow_through_memory(network, features, first):
     assert network.memory_encoder.mask_downsampler[0].weight.grad.any()
     assert network.prompt_encoder.kinds.weight.grad.any()
     assert network.pointer_head.layers[0].weight.grad.any()
+
+
+def test_a_drawn_mask_that_is_known_to_be_there_is_pointed_at_whatever_the_decoder_sees(network, first):
+    mask = drawn_square(8, 40)
+    seen, _ = step_with_mask(network, first, mask, 0, torch.tensor([True]))
+    unseen, _ = step_with_mask(network, first, mask, 0, torch.tensor([False]))
+    assert torch.equal(unseen.pointer, network.no_object_pointer)
+    assert not torch.allclose(seen.pointer, unseen.pointer)
+    assert bool(unseen.present)

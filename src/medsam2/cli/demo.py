@@ -92,7 +92,8 @@ def compare(
     scores, baseline = {}, {}
     for one in prompts.objects:
         truth = reference.mask(one.label)
-        frozen = truth.any(axis=(1, 2))[:, None, None] & truth[prompted_slice(truth)]
+        frozen = np.zeros_like(truth)
+        frozen[truth.any(axis=(1, 2))] = truth[prompted_slice(truth)]
         scores[one.label] = dice(result.segmentation.mask(one.label), truth)
         baseline[one.label] = dice(frozen, truth)
     return scores, baseline

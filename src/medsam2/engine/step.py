@@ -88,7 +88,7 @@ def step(
 
 
 def step_with_mask(
-    network: Sam2Network, features: ImageFeatures, mask: Tensor, frame: int
+    network: Sam2Network, features: ImageFeatures, mask: Tensor, frame: int, present: Tensor | None = None
 ) -> tuple[FramePrediction, MemoryEntry]:
     """Take the masks that the user drew on a frame as its result, and make the memory of them.
 
@@ -97,19 +97,21 @@ def step_with_mask(
         features: see `step`.
         mask: (B, 1, S, S), 1 in the object and 0 elsewhere; may be soft at the border.
         frame: its index.
+        present: (B,) bool, whether the object pointer is to point at the mask; None: only where the decoder sees the
+            object too, as Meta's code does.
     """
-    present = (mask > 0).flatten(1).any(1)
+    drawn = (mask > 0).flatten(1).any(1)
     nothing = FramePrompt.none(len(mask), mask.device)
     prompt = FramePrompt(nothing.points, nothing.kinds, network.mask_to_logits(mask.to(network.dtype)))
-    # The decoder only gives the object pointer here, from the token for clear prompts, as Meta's code does: the fixed
-    # one also where the decoder does not see the object that was drawn.
+    # The decoder only gives the object pointer here, from the token for clear prompts.
     seen = network.decode(features, prompt)
+    pointed = drawn & (seen.object_score > 0 if present is None else present)
     found = FramePrediction(
         logits=resize_image(mask.float(), features.size // 4)[:, 0] * 2 * DRAWN_LOGIT - DRAWN_LOGIT,
         iou=torch.ones(len(mask), device=mask.device),
-        object_score=torch.where(present, DRAWN_LOGIT, -DRAWN_LOGIT),
-        present=present,
-        pointer=network.point_to_object(seen.tokens[:, 0], present & (seen.object_score > 0)),
+        object_score=torch.where(drawn, DRAWN_LOGIT, -DRAWN_LOGIT),
+        present=drawn,
+        pointer=network.point_to_object(seen.tokens[:, 0], pointed),
         candidates=None,
     )
     return found, _remember(network, features, found, (mask > 0.5).float(), frame)

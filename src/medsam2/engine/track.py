@@ -131,12 +131,13 @@ def _advance_batch(
     own = features if len(features) == 1 else features.take(torch.tensor(rows, device=features.stride16.device))
     prompts = [tracks[row].prompts.get(moment.frame) for row in rows]
     memory = [one for row in rows if (one := selections[row]) is not None] or None
+    known = None if present is None else present[rows]
     drawn = [one.drawn for one in prompts if one is not None and one.drawn is not None]
     if drawn:
-        found, entry = step_with_mask(network, own, torch.stack(drawn), moment.frame)
+        found, entry = step_with_mask(network, own, torch.stack(drawn), moment.frame, known)
     else:
         prompt = _stack([one for one in prompts if one is not None], len(rows), features.stride16.device)
-        found, entry = step(network, own, prompt, memory, moment.frame, None if present is None else present[rows])
+        found, entry = step(network, own, prompt, memory, moment.frame, known)
     for index, row in enumerate(rows):
         bank = tracks[row].bank
         remember = bank.add if prompts[index] is None else bank.add_prompted

@@ -41,7 +41,7 @@ class SelfSortingBank:
     With c_t the estimated IoU of frame t, sim the cosine of two frames' features before memory attention, and
     D_i = sum over j != i of (1 - sim(E_i, E_j)):
 
-    1. frame t becomes a candidate only if c_t >= c_thresh;
+    1. frame t becomes a candidate only if c_t >= c_thresh, and the object is seen on it (object score > 0);
     2. of the memories and the candidate, the K with the largest D_i stay;
     3. a query F_t attends to K memories drawn independently with p_i = sim(F_t, E_i) / sum_j sim(F_t, E_j).
 

@@ -68,8 +68,8 @@ class NetworkConfig:
         """
         if name not in PRESETS:
             near = get_close_matches(name, PRESETS, 1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
-            raise ConfigurationError(f"no network is called '{name}'{hint} Known: {', '.join(PRESETS)}")
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            raise ConfigurationError(f"no network is called '{name}'; known: {', '.join(PRESETS)}.{hint}")
         return PRESETS[name]
 
     def to_dict(self) -> dict[str, Any]:

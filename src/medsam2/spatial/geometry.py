@@ -155,9 +155,7 @@ def _checked_affine(affine: ArrayLike) -> FloatArray:
     if matrix.shape != (4, 4):
         raise GeometryError(f"the affine has shape {matrix.shape}; expected (4, 4).")
     if not np.isfinite(matrix).all():
-        raise GeometryError(
-            "the affine holds NaN or infinity; expected finite numbers. Repair the file's header."
-        )
+        raise GeometryError("the affine holds NaN or infinity; expected finite numbers. Repair the file's header.")
     if not np.array_equal(matrix[3], (0, 0, 0, 1)):
         raise GeometryError(f"the affine's last row is {matrix[3].tolist()}; expected [0, 0, 0, 1].")
     _check_independent_axes(matrix[:3, :3])

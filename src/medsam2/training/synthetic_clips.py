@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 
 from medsam2.errors import ShapeError
 from medsam2.frames.frame_stack import IMAGE_MEAN, IMAGE_STD
-from medsam2.synthetic import ClipRecipe, RandomSource, Slab, augment_slab, make_scene, render, sample_targets
+from medsam2.synthetic import Clip, ClipRecipe, RandomSource, Slab, augment_slab, make_scene, render, sample_targets
 from medsam2.synthetic.clips import draw_kind
 from medsam2.synthetic.targets import MIN_AREA
 from medsam2.training.clip_loss import ClipBatch
@@ -17,6 +17,16 @@ LONGEST_GAP = 3
 """Slices of a clip may lie up to this many slices apart."""
 
 ATTEMPTS = 20
+
+FEWEST_PIXELS = 96
+"""Of an object where it is prompted: six cells of the masks' stride-4 grid. Less cannot be drawn on it."""
+
+CHOICE = 3
+"""Objects drawn for each that is kept."""
+
+SCATTERED, SCATTERED_KEPT = 0.35, 0.15
+"""People prompt organs and lesions more often than all cells or vessels at once: of the objects that fill less than the
+first share of their rows and columns, the second share is kept."""
 
 
 @dataclass(frozen=True)
@@ -105,16 +115,25 @@ class SyntheticClips:
         """Images (T, C, S, S) in [0, 1] and masks (objects, T, S, S) of one clip."""
         for _ in range(ATTEMPTS):
             slab = self._window(self.pool.draw(), steps)
+            clip = Clip(render(slab, self.pool.source), slab.labels, slab.ordered, slab)
             try:
-                targets = sample_targets(slab, self.shape.objects, self.generator, first_frame_share=1.0)
+                drawn = sample_targets(clip, CHOICE * self.shape.objects, self.generator, first_frame_share=1.0)
             except ShapeError:  # the window holds nothing worth prompting
                 continue
-            prompted = targets.masks[:, 0].flatten(1).float().mean(1) >= MIN_AREA
-            if bool(prompted.any()):
-                rows = prompted.nonzero()[:, 0]
+            rows = self._worth_prompting(drawn.masks[:, 0])
+            if len(rows):
                 chosen = rows[torch.arange(self.shape.objects, device=rows.device) % len(rows)]
-                return self._render(slab), targets.masks[chosen]
+                images = clip.images if clip.images.ndim == 4 else clip.images[:, None]
+                return images, drawn.masks[chosen]
         raise ShapeError(f"no promptable object in {ATTEMPTS} slabs of {self.pool.recipe}")
+
+    def _worth_prompting(self, masks: Tensor) -> Tensor:
+        """Rows of the objects (O, S, S) that are large enough, the scattered ones thinned out."""
+        area = masks.flatten(1).float().sum(1)
+        large = area >= max(MIN_AREA * self.shape.size**2, FEWEST_PIXELS)
+        box = masks.any(1).float().sum(1) * masks.any(2).float().sum(1)
+        kept = torch.rand(len(masks), generator=self.generator).to(masks.device) < SCATTERED_KEPT
+        return (large & ((area / box.clamp_min(1) >= SCATTERED) | kept)).nonzero()[:, 0]
 
     def _window(self, slab: Slab, steps: tuple[int, ...]) -> Slab:
         """The frames of a clip, in rising or falling order, starting anywhere they fit."""
@@ -124,10 +143,6 @@ class SyntheticClips:
         if bool(torch.rand((), generator=self.generator) < 0.5):
             places = len(slab.instances) - 1 - places
         return replace(slab, instances=slab.instances[places])
-
-    def _render(self, slab: Slab) -> Tensor:
-        images = render(slab, self.pool.source)
-        return images if images.ndim == 4 else images[:, None]
 
 
 def normalise(images: Tensor) -> Tensor:
