@@ -94,7 +94,9 @@ def test_report_and_preview_are_written_in_the_words_of_the_flags(call, drawn, t
     assert told["settings"]["memory"] == "self-sorting"
     assert told["settings"]["patience"] == 2
     assert [one["label"] for one in told["objects"]] == [1, 4]
-    assert "scan.nii.gz" in json.dumps(told)
+    assert told["input"]["file"] == "scan.nii.gz"
+    assert told["input"]["other_files"] == {"mask 1": "drawn.nii.gz"}
+    assert told["prompts"]["objects"][0]["masks"] == ["drawn.nii.gz"]
     assert str(tmp_path) not in json.dumps(told)
     with Image.open(picture) as image:
         assert image.size[0] > 200

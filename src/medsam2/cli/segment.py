@@ -20,6 +20,7 @@ from medsam2.prompts import (
     parse_box,
     parse_point,
     prompts_from_json,
+    prompts_to_json,
 )
 from medsam2.reporting import build_report, object_statistics, preview, result_table, write_preview, write_report
 from medsam2.segmenter import DEFAULT_MODEL, Segmenter
@@ -36,6 +37,17 @@ class PromptFlags:
     file: Path | None
     space: CoordinateSpace
     name: str | None
+
+    @property
+    def mask_source(self) -> str:
+        """What the report says of where drawn masks came from."""
+        return ", ".join(path.name for path in self.masks) or str(self.file and self.file.name)
+
+    @property
+    def other_files(self) -> dict[str, Path]:
+        """The files that were read beside the scan, by their role."""
+        named = {f"mask {number}": path for number, path in enumerate(self.masks, start=1)}
+        return named if self.file is None else {**named, "prompts": self.file}
 
 
 def segment(
@@ -92,7 +104,8 @@ def segment(
     write_segmentation(result.segmentation, output_file)
     measured = object_statistics(volume, result.segmentation) if statistics else None
     if report is not None:
-        write_report(build_report(result, volume, segmenter.describe(), statistics=measured), report)
+        told = prompts_to_json(prompt_set, lambda *_: flags.mask_source)
+        write_report(build_report(result, volume, segmenter.describe(), told, measured, flags.other_files), report)
     if preview_file is not None:
         resolved = prompt_set.resolve(volume.geometry, plane)
         write_preview(preview(volume, result, resolved), preview_file)
