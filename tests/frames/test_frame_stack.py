@@ -97,11 +97,17 @@ def test_no_more_than_one_slice_is_converted():
         assert all(np.shares_memory(part, array) for part in window.seen)
 
 
-def test_places_scale_plainly():
-    stack = stack_of(np.zeros((4, 10, 20), np.int16), size=100)
-    assert stack.to_network(0, 0) == (0, 0)
-    assert stack.to_network(10, 5) == (50, 50)
-    assert stack.to_network(19, 9) == (95, 90)
+def test_the_centre_of_a_pixel_stays_the_centre_of_what_becomes_of_it():
+    stack = stack_of(np.zeros((4, 10, 20), np.int16), size=100)  # a pixel becomes 5 x 10 pixels
+    assert stack.to_network(0, 0) == (2, 4.5)
+    assert stack.to_network(19, 9) == (97, 94.5)
+    assert stack.to_network(-0.5, -0.5) == (-0.5, -0.5)
+    assert stack.to_network(19.5, 9.5) == (99.5, 99.5)
+
+
+def test_places_in_a_frame_of_the_network_s_size_stay():
+    stack = stack_of(np.zeros((1, 32, 32), np.int16), affine=np.eye(4), size=32)
+    assert stack.to_network(7.0, 30.0) == (7.0, 30.0)
 
 
 @given(st.integers(3, 20), st.integers(3, 20), st.data())
