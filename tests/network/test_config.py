@@ -48,7 +48,8 @@ def test_configurations_do_not_change():
 
 def test_a_near_miss_is_told_the_name():
     with pytest.raises(
-        ConfigurationError, match=r"no network is called 'sam2\.1-hiera-tny'; known: .* Did you mean 'sam2\.1-hiera-tiny'"
+        ConfigurationError,
+        match=r"no network is called 'sam2\.1-hiera-tny'; known: .* Did you mean 'sam2\.1-hiera-tiny'",
     ):
         NetworkConfig.preset("sam2.1-hiera-tny")
 
