@@ -12,7 +12,7 @@ from torch import Generator
 
 from medsam2.errors import ConfigurationError
 from medsam2.synthetic.augmentation import augment_slab, scatter_slab
-from medsam2.synthetic.body import paint_body, paint_tubes
+from medsam2.synthetic.body import paint_body
 from medsam2.synthetic.canvas import Extent
 from medsam2.synthetic.cells import paint_cells, paint_nuclei
 from medsam2.synthetic.flat import paint_bones, paint_fundus, paint_projection, paint_skin, paint_ultrasound
@@ -23,6 +23,7 @@ from medsam2.synthetic.random_source import RandomSource
 from medsam2.synthetic.rendering import render
 from medsam2.synthetic.slab import Clip, Slab, stack_unordered
 from medsam2.synthetic.targets import has_target
+from medsam2.synthetic.tubes import paint_tubes
 
 Painter = Callable[[Extent, RandomSource], Slab]
 FAMILIES: dict[str, Painter] = {
