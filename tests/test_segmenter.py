@@ -12,6 +12,7 @@ from medsam2.prompts import BoxPrompt, ObjectPrompts, PointPrompt, PromptSet
 from medsam2.segmenter import Segmenter, choose_device
 from medsam2.spatial import Geometry, Volume
 from medsam2.weights import WeightsCard, save_network
+from medsam2.weights.checkpoint_files import sha256_of
 from reference.intensity_network import LEVELS, SIDE, IntensityNetwork
 
 CLICK = PromptSet((ObjectPrompts("block", 1, points=(PointPrompt(4, 5, 6),)),))
@@ -100,6 +101,7 @@ def test_weights_from_a_file(tmp_path, tiny_network, card, monkeypatch):
     assert not segmenter.network.training
     assert segmenter.describe() == {
         "name": "tiny",
+        "sha256": sha256_of(tmp_path / "tiny.safetensors"),
         "licence": "none",
         "device": "cpu",
         "precision": "float32",

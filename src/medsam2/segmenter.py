@@ -30,8 +30,8 @@ class Segmenter:
         (9, 64, 64)
     """
 
-    def __init__(self, network: Sam2Network, card: WeightsCard) -> None:
-        self.network, self.card = network.eval(), card
+    def __init__(self, network: Sam2Network, card: WeightsCard, sha256: str | None = None) -> None:
+        self.network, self.card, self.sha256 = network.eval(), card, sha256
 
     @classmethod
     def from_pretrained(cls, model: str | Path = DEFAULT_MODEL, device: str = "auto") -> Self:
@@ -46,12 +46,13 @@ class Segmenter:
             ConfigurationError: there is no such device.
         """
         loaded = load_network(model, device=choose_device(device))
-        return cls(loaded.network, loaded.card)
+        return cls(loaded.network, loaded.card, loaded.sha256)
 
     def describe(self) -> dict[str, Any]:
         """The model, for a report."""
         return {
             "name": self.card.name,
+            "sha256": self.sha256,
             "licence": self.card.licence,
             "device": str(self.network.device),
             "precision": str(self.network.dtype).removeprefix("torch."),

@@ -159,3 +159,26 @@ def test_forgetting_changes_no_selection_of_a_forward_and_a_backward_pass(frame_
         assert (ours.recency, ours.times) == (all_kept.recency, all_kept.times)
         for bank in banks:
             bank.add(entry_of(frame))
+
+
+def test_of_many_prompted_frames_the_nearest_are_attended_to():
+    selection = bank_after(list(range(0, 100, 4)), []).select(query_of(50))
+
+    assert frames_of(selection)[:16] == list(range(20, 81, 4))
+    assert selection.recency[:16] == (6,) * 16
+
+
+def test_the_next_prompted_frame_on_either_side_is_always_among_them():
+    selection = bank_after([0, *range(60, 100, 2)], []).select(query_of(58))
+
+    assert 0 in frames_of(selection)
+    assert 60 in frames_of(selection)
+    assert len(frames_of(selection)) == 16
+
+
+def test_a_prompted_frame_beyond_the_limit_counts_as_a_recent_one():
+    selection = bank_after(list(range(36, 56)), []).select(query_of(46))
+
+    assert frames_of(selection) == list(range(38, 54))  # 36 and 37 are more than six frames ago
+    assert pointer_frames(selection) == [*range(38, 47), 37, 36]
+    assert selection.times[-2:] == (pytest.approx(9 / 15), pytest.approx(10 / 15))

@@ -3,9 +3,16 @@
 from medsam2.memory.bank import POINTERS, PROMPTED_RECENCY, RECENT_MEMORIES, MemoryQuery
 from medsam2.network import MemoryEntry, MemorySelection
 
+PROMPTED_MEMORIES = 16
+"""Most prompted frames that a frame attends to. SAM 2 sets no limit; with a hundred drawn slices the cost of each other
+slice would be a hundredfold."""
+
 
 class FifoBank:
-    """All prompted frames, the six frames before this one in the direction of travel, and fifteen pointers.
+    """The prompted frames, the six frames before this one in the direction of travel, and fifteen pointers.
+
+    Of more than sixteen prompted frames the nearest are attended to, among them always the next on either side; the
+    others count like frames without a prompt (SAM 2's rule for its `max_cond_frames_in_attn`).
 
     "Before" is a matter of frame indices, not of when a frame was visited: a backward pass from the prompted slice
     also sees what a forward pass left on the slices behind it, as in SAM 2's predictor.
@@ -29,22 +36,30 @@ class FifoBank:
 
     def select(self, query: MemoryQuery) -> MemorySelection:
         """The prompted frames and the frames just passed."""
+        prompted = self._nearest_prompted(query.frame)
+        others = self.recent | {frame: entry for frame, entry in self.prompted.items() if frame not in prompted}
         passed = {
-            ago: self.recent[frame]
-            for ago in range(1, POINTERS)
-            if (frame := query.frame - query.direction * ago) in self.recent
+            ago: others[frame] for ago in range(1, POINTERS) if (frame := query.frame - query.direction * ago) in others
         }
         near = [ago for ago in sorted(passed, reverse=True) if ago <= RECENT_MEMORIES]
+        # Prompted frames that the direction of travel has not reached yet give a memory, but no pointer.
+        reached = [(query.direction * (query.frame - frame), entry) for frame, entry in prompted.items()]
+        pointed = [(ago, entry.pointer) for ago, entry in (*reached, *passed.items()) if ago >= 0]
         longest = max(min(query.frame_count, POINTERS) - 1, 1)
-        pointed = [(ago, entry.pointer) for ago, entry in (*self._prompted_before(query), *passed.items())]
         return MemorySelection(
-            entries=(*self.prompted.values(), *(passed[ago] for ago in near)),
-            recency=(PROMPTED_RECENCY,) * len(self.prompted) + tuple(ago - 1 for ago in near),
+            entries=(*prompted.values(), *(passed[ago] for ago in near)),
+            recency=(PROMPTED_RECENCY,) * len(prompted) + tuple(ago - 1 for ago in near),
             pointers=tuple(pointer for _, pointer in pointed),
             times=tuple(ago / longest for ago, _ in pointed),
         )
 
-    def _prompted_before(self, query: MemoryQuery) -> list[tuple[int, MemoryEntry]]:
-        """Prompted frames that the direction of travel has reached, each with how many frames ago that was."""
-        travelled = [(query.direction * (query.frame - frame), entry) for frame, entry in self.prompted.items()]
-        return [(ago, entry) for ago, entry in travelled if ago >= 0]
+    def _nearest_prompted(self, frame: int) -> dict[int, MemoryEntry]:
+        """The prompted frames to attend to, in the order in which they were prompted."""
+        if len(self.prompted) <= PROMPTED_MEMORIES:
+            return self.prompted
+        before = [other for other in self.prompted if other < frame]
+        after = [other for other in self.prompted if other >= frame]
+        sides = [max(before)] * bool(before) + [min(after)] * bool(after)
+        nearest = sorted(self.prompted, key=lambda other: (other not in sides, abs(other - frame)))
+        chosen = set(nearest[:PROMPTED_MEMORIES])
+        return {other: entry for other, entry in self.prompted.items() if other in chosen}
