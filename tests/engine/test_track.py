@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from medsam2.engine.track import Advance, Moment, ObjectPrompt, Track, advance, pad_points
-from medsam2.memory import FifoBank, SelfSortingBank, SelfSortingOptions
+from medsam2.memory import FifoBank, MemoryQuery, SelfSortingBank, SelfSortingOptions
 from medsam2.network import ImageFeatures, PointKind, Sam2Network
 from medsam2.network.outputs import NO_OBJECT_LOGIT
+from reference.random_weights import randomise
 
 SIZE, FRAMES = 64, 4
 
@@ -205,3 +206,18 @@ def test_a_drawn_mask_has_no_points():
     assert DRAWN.kinds.tolist() == [PointKind.PADDING]
     assert DRAWN.drawn.shape == (1, SIZE, SIZE)
     assert DRAWN.previous is None
+
+
+def test_a_network_that_draws_starts_from_the_mask_just_before(tiny_network):
+    torch.manual_seed(0)
+    network = Sam2Network(replace(tiny_network.config, drawn_prompts=True)).eval().requires_grad_(False)
+    randomise(network, seed=0)
+    features = network.encode_image(torch.randn(1, 3, 64, 64))
+    answers = []
+    for ordered in (True, False):
+        track = Track(FifoBank(ordered), {0: ObjectPrompt(torch.tensor([[20.0, 30.0]]), torch.tensor([1]))})
+        advance(network, features, [track], Moment(0, 1, 9))
+        selection = track.bank.select(MemoryQuery(1, 1, 9, features.stride16))
+        assert (selection.before is not None) == ordered
+        answers.append(advance(network, features, [track], Moment(1, 1, 9))[0].prediction.candidates.logits)
+    assert not torch.allclose(*answers)

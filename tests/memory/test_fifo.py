@@ -182,3 +182,32 @@ def test_a_prompted_frame_beyond_the_limit_counts_as_a_recent_one():
     assert frames_of(selection) == list(range(38, 54))  # 36 and 37 are more than six frames ago
     assert pointer_frames(selection) == [*range(38, 47), 37, 36]
     assert selection.times[-2:] == (pytest.approx(9 / 15), pytest.approx(10 / 15))
+
+
+def masked(frame: int) -> MemoryEntry:
+    """An entry with a mask that says which frame it is of."""
+    return replace(entry_of(frame), mask=torch.full((1, 1, 2, 2), float(frame)))
+
+
+def test_the_mask_just_before_is_that_of_the_nearest_frame_passed():
+    bank = FifoBank()
+    bank.add_prompted(masked(10))
+    assert bank.select(query_of(12)).before.unique().item() == 10
+    bank.add(masked(11))
+    bank.add(masked(12))
+    assert bank.select(query_of(13)).before.unique().item() == 12
+    assert bank.select(query_of(9, direction=-1)).before.unique().item() == 10
+
+
+def test_a_mask_from_far_away_or_from_ahead_tells_nothing():
+    bank = FifoBank()
+    bank.add_prompted(masked(10))
+    assert bank.select(query_of(14)).before is None
+    assert bank.select(query_of(8)).before is None
+    assert bank.select(query_of(10)).before is None
+
+
+def test_frames_without_an_order_have_no_mask_before():
+    bank = FifoBank(ordered=False)
+    bank.add_prompted(masked(10))
+    assert bank.select(query_of(11)).before is None

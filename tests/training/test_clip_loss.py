@@ -30,7 +30,8 @@ def batch_of(clips=2, objects=3, frames=3, absent=(), channels=1, seed=0):
     clip_of = torch.arange(clips).repeat_interleave(objects)
     for row, clip in enumerate(clip_of.tolist()):
         images[clip] += truth[row, :, None]
-    return ClipBatch(images, truth, clip_of, tuple(2 * frame for frame in range(frames)))
+    places = tuple(2 * frame for frame in range(frames))
+    return ClipBatch(images, truth, clip_of, places, tuple(clip % 2 == 0 for clip in range(clips)))
 
 
 def network_of(drawn_prompts=False, sees=True):
@@ -215,7 +216,7 @@ def test_banks_know_the_places_of_the_frames():
 def test_each_object_sees_its_own_clip(judgements):
     """An object's losses do not depend on what else is in the batch."""
     batch = batch_of(clips=2, objects=2)
-    one = ClipBatch(batch.images[1:], batch.truth[2:], batch.clip_of[2:] - 1, batch.steps)
+    one = ClipBatch(batch.images[1:], batch.truth[2:], batch.clip_of[2:] - 1, batch.steps, batch.ordered[1:])
     settings = ClipSettings(DRAWN, **NO_CORRECTIONS)
     clip_loss(network_of(), batch, settings, seeded())
     both = list(judgements)

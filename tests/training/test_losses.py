@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from medsam2.network import MaskPrediction
 from medsam2.training.losses import (
+    ABSENT_WEIGHT,
     DICE_WEIGHT,
     FOCAL_WEIGHT,
     IOU_WEIGHT,
@@ -145,14 +146,15 @@ def test_estimates_learn_the_true_iou_of_every_candidate():
 @pytest.mark.parametrize(("cells", "score"), [(4, 1.5), (0, 1.5), (4, -0.5), (0, -0.5)])
 def test_the_object_score_is_judged_by_cross_entropy(cells, score):
     loss = frame_loss(prediction(4, 4, 4, 4, score=score), truth(cells), CLEAR)
-    assert loss.score.item() == pytest.approx(math.log1p(math.exp(-score if cells else score)))
+    weight = 1.0 if cells else ABSENT_WEIGHT
+    assert loss.score.item() == pytest.approx(weight * math.log1p(math.exp(-score if cells else score)))
 
 
-def test_where_the_object_is_absent_only_the_score_counts():
+def test_where_the_object_is_absent_the_masks_do_not_learn_and_their_estimates_should_be_zero():
     answer = prediction(4, 4, 4, 4, score=2.0)
     logits = answer.logits.requires_grad_()
     loss = frame_loss(answer, truth(0), AMBIGUOUS)
-    assert (loss.mask.item(), loss.iou.item()) == (0, 0)
+    assert (loss.mask.item(), loss.iou.item()) == (0, pytest.approx(answer.iou.mean().item()))
     assert torch.isnan(loss.dice).all()
     loss.total().backward()
     assert not logits.grad.any()

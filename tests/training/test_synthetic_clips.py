@@ -92,7 +92,7 @@ def test_images_are_normalised_as_when_segmenting():
 def test_grey_and_colour_clips_share_a_batch(monkeypatch):
     source = clips_of(BatchShape(2, 2, 1, 32))
     made = iter([torch.zeros(2, 1, 32, 32), torch.ones(2, 3, 32, 32)])
-    monkeypatch.setattr(source, "_clip", lambda _: (next(made), torch.ones(1, 2, 32, 32, dtype=torch.bool)))
+    monkeypatch.setattr(source, "_clip", lambda _: (next(made), torch.ones(1, 2, 32, 32, dtype=torch.bool), True))
     assert source.next_batch().images.shape == (2, 2, 3, 32, 32)
 
 

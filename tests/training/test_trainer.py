@@ -33,7 +33,7 @@ class SameBatch:
         images = torch.randn(1, frames, 3, 32, 32, generator=generator) * 0.2
         images[0, :, 0] += 2.0 * truth[0]
         images[0, :, 1] += 2.0 * truth[1]
-        self.batch = ClipBatch(images, truth, torch.zeros(2, dtype=torch.int64), tuple(range(frames)))
+        self.batch = ClipBatch(images, truth, torch.zeros(2, dtype=torch.int64), tuple(range(frames)), (True,))
 
     def next_batch(self):
         return self.batch

@@ -130,4 +130,5 @@ def _remember(
         object_score=found.object_score,
         frame=frame,
         image=features.stride16.expand(len(mask), -1, -1, -1),
+        mask=found.logits[:, None].detach().clamp(-DRAWN_LOGIT, DRAWN_LOGIT) if network.config.drawn_prompts else None,
     )

@@ -136,7 +136,7 @@ def _advance_batch(
     if drawn:
         found, entry = step_with_mask(network, own, torch.stack(drawn), moment.frame, known)
     else:
-        prompt = _stack([one for one in prompts if one is not None], len(rows), features.stride16.device)
+        prompt = _stack([one for one in prompts if one is not None], memory, rows, features.stride16.device)
         found, entry = step(network, own, prompt, memory, moment.frame, known)
     for index, row in enumerate(rows):
         bank = tracks[row].bank
@@ -145,10 +145,13 @@ def _advance_batch(
     return Advance(rows, found)
 
 
-def _stack(prompts: list[ObjectPrompt], objects: int, device: torch.device) -> FramePrompt:
-    """The prompts of a batch as one."""
+def _stack(
+    prompts: list[ObjectPrompt], memory: list[MemorySelection] | None, rows: list[int], device: torch.device
+) -> FramePrompt:
+    """The prompts of a batch as one. What was not prompted starts from the masks just before, if there are any."""
     if not prompts:
-        return FramePrompt.none(objects, device)
+        before = [one.before for one in memory or () if one.before is not None]
+        return replace(FramePrompt.none(len(rows), device), mask=torch.cat(before) if before else None)
     previous = [one.previous for one in prompts if one.previous is not None]
     return FramePrompt(
         torch.stack([one.points for one in prompts]),

@@ -3,6 +3,9 @@
 from medsam2.memory.bank import POINTERS, PROMPTED_RECENCY, RECENT_MEMORIES, MemoryQuery
 from medsam2.network import MemoryEntry, MemorySelection
 
+JUST_BEFORE = 3
+"""Frames ago up to which a mask lies about where the object is now (`MemorySelection.before`)."""
+
 PROMPTED_MEMORIES = 16
 """Most prompted frames that a frame attends to. SAM 2 sets no limit; with a hundred drawn slices the cost of each other
 slice would be a hundredfold."""
@@ -16,9 +19,13 @@ class FifoBank:
 
     "Before" is a matter of frame indices, not of when a frame was visited: a backward pass from the prompted slice
     also sees what a forward pass left on the slices behind it, as in SAM 2's predictor.
+
+    Args:
+        ordered: neighbouring frames show neighbouring places: the mask just before tells about where the object is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ordered: bool = True) -> None:
+        self.ordered = ordered
         self.prompted: dict[int, MemoryEntry] = {}
         self.recent: dict[int, MemoryEntry] = {}
 
@@ -46,11 +53,13 @@ class FifoBank:
         reached = [(query.direction * (query.frame - frame), entry) for frame, entry in prompted.items()]
         pointed = [(ago, entry.pointer) for ago, entry in (*reached, *passed.items()) if ago >= 0]
         longest = max(min(query.frame_count, POINTERS) - 1, 1)
+        last_ago, last = min((*reached, *passed.items()), key=lambda one: one[0] if one[0] > 0 else POINTERS)
         return MemorySelection(
             entries=(*prompted.values(), *(passed[ago] for ago in near)),
             recency=(PROMPTED_RECENCY,) * len(prompted) + tuple(ago - 1 for ago in near),
             pointers=tuple(pointer for _, pointer in pointed),
             times=tuple(ago / longest for ago, _ in pointed),
+            before=last.mask if self.ordered and 0 < last_ago <= JUST_BEFORE else None,
         )
 
     def _nearest_prompted(self, frame: int) -> dict[int, MemoryEntry]:

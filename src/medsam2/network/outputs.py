@@ -119,6 +119,7 @@ class MemoryEntry:
         object_score: (B,) logit.
         frame: index of the frame.
         image: (B, C, h, w) the frame's own features before any memory, or None where no policy asks for them.
+        mask: (B, 1, 4h, 4w) mask logits, for a network that draws its prompts; else None.
     """
 
     features: Tensor
@@ -127,6 +128,7 @@ class MemoryEntry:
     object_score: Tensor
     frame: int
     image: Tensor | None = None
+    mask: Tensor | None = None
 
     def without_image(self) -> "MemoryEntry":
         """The entry for a policy that does not compare frames: their features need not be kept."""
@@ -135,9 +137,14 @@ class MemoryEntry:
     def of_object(self, index: int) -> "MemoryEntry":
         """The entry of one object (B = 1)."""
         one = slice(index, index + 1)
-        image = None if self.image is None else self.image[one]
         return MemoryEntry(
-            self.features[one], self.pointer[one], self.iou[one], self.object_score[one], self.frame, image
+            self.features[one],
+            self.pointer[one],
+            self.iou[one],
+            self.object_score[one],
+            self.frame,
+            None if self.image is None else self.image[one],
+            None if self.mask is None else self.mask[one],
         )
 
 
@@ -151,17 +158,20 @@ class MemorySelection:
             before, 6 for a prompted frame.
         pointers: object pointers, (1, C) each.
         times: for each, how long ago it was, as a share of the longest time looked back.
+        before: (1, 1, 4h, 4w) mask logits of the frame just before, where frames are ordered and the network draws its
+            prompts; else None.
     """
 
     entries: tuple[MemoryEntry, ...]
     recency: tuple[int, ...]
     pointers: tuple[Tensor, ...] = ()
     times: tuple[float, ...] = ()
+    before: Tensor | None = None
 
     @property
-    def layout(self) -> tuple[int, int]:
-        """Numbers of spatial memories and pointers; objects of one layout are attended in one batch."""
-        return len(self.entries), len(self.pointers)
+    def layout(self) -> tuple[int, int, bool]:
+        """Numbers of spatial memories and pointers, and whether a mask is drawn; one layout makes one batch."""
+        return len(self.entries), len(self.pointers), self.before is not None
 
 
 @dataclass(frozen=True)

@@ -26,12 +26,14 @@ class ClipBatch:
         truth: (B, T, S, S) bool masks of B objects; none is empty on frame 0.
         clip_of: (B,) int64, the clip of each object.
         steps: (T,) the frames' places in the video, rising from 0; gaps are slices that were left out.
+        ordered: (F,) whether a clip's frames are slices of one volume, or images without an order.
     """
 
     images: Tensor
     truth: Tensor
     clip_of: Tensor
     steps: tuple[int, ...]
+    ordered: tuple[bool, ...]
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class ClipRun:
         self.network, self.batch, self.settings, self.generator = network, batch, settings, generator
         flat = network.encode_image(batch.images.flatten(0, 1))
         self.features = [self._frame(flat, index) for index in range(len(batch.steps))]
-        self.tracks = [Track(FifoBank()) for _ in range(len(batch.truth))]
+        self.tracks = [Track(FifoBank(batch.ordered[clip])) for clip in batch.clip_of.tolist()]
         self.outcome = ClipOutcome(flat.stride16.new_zeros((), dtype=torch.float32))
         self.judged = 0
 

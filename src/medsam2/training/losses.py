@@ -17,7 +17,10 @@ SMALLEST_AREA = 16.0
 
 DICE_WEIGHT = 1.0
 IOU_WEIGHT = 2.0
-SCORE_WEIGHT = 1.0
+SCORE_WEIGHT = 1.5
+ABSENT_WEIGHT = 3.0
+"""In clips most frames hold the object, in scans most do not: a frame without it counts for this many."""
+
 SECOND_CHOICE_WEIGHT = 0.3
 """Share with which the candidates that the prompt does not call for learn: the predictor falls back on them."""
 
@@ -28,8 +31,9 @@ class FrameLoss:
 
     Attributes:
         mask: focal and Dice of the masks, 0 where the object is absent.
-        iou: absolute error of the estimated IoU, mean over the candidates, 0 where the object is absent.
-        score: cross-entropy of the object score.
+        iou: absolute error of the estimated IoU, mean over the candidates; where the object is absent, a mask that is
+            not empty has an IoU of 0 (SAM 2 leaves these out; but the estimate decides what is remembered).
+        score: cross-entropy of the object score, absence weighted.
         dice: Dice overlap of the mask that inference would choose, for the log; NaN where the object is absent.
         regret: IoU lost by choosing by estimate instead of by truth, for the log; NaN where absent or clear.
     """
@@ -63,10 +67,16 @@ def frame_loss(prediction: MaskPrediction, truth: Tensor, ambiguous: Tensor) -> 
     iou = hard_iou(logits, soft_truth)
     return FrameLoss(
         mask=torch.where(present, first + SECOND_CHOICE_WEIGHT * second, 0.0),
-        iou=torch.where(present, (prediction.iou.float() - iou).abs().mean(1), 0.0),
-        score=F.binary_cross_entropy_with_logits(prediction.object_score.float(), present.float(), reduction="none"),
+        iou=(prediction.iou.float() - iou).abs().mean(1),
+        score=_presence_loss(prediction.object_score.float(), present.float()),
         **_for_the_log(prediction, iou, present, ambiguous),
     )
+
+
+def _presence_loss(score: Tensor, present: Tensor) -> Tensor:
+    """Cross-entropy of the object score, (B,); frames without the object weigh more."""
+    weight = torch.where(present > 0, 1.0, ABSENT_WEIGHT)
+    return F.binary_cross_entropy_with_logits(score, present, weight, reduction="none")
 
 
 def _for_the_log(prediction: MaskPrediction, iou: Tensor, present: Tensor, ambiguous: Tensor) -> dict[str, Tensor]:

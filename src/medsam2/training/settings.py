@@ -70,7 +70,7 @@ def starter_on_cpu(minutes: float) -> TrainingSettings:
         minutes=minutes,
         stages=(
             Stage(0.45, BatchShape(clips=8, frames=1, objects=4, size=128), SINGLE_IMAGES),
-            Stage(0.25, BatchShape(clips=3, frames=4, objects=3, size=128), CLIPS),
-            Stage(0.30, BatchShape(clips=1, frames=4, objects=4, size=256), CLIPS),
+            Stage(0.32, BatchShape(clips=3, frames=4, objects=3, size=128), CLIPS),
+            Stage(0.23, BatchShape(clips=1, frames=4, objects=4, size=256), CLIPS),
         ),
     )

@@ -100,10 +100,11 @@ class SyntheticClips:
         """Make a batch. All its clips share the places of their frames in the video."""
         steps = self._steps()
         clips = [self._clip(steps) for _ in range(self.shape.clips)]
-        channels = max(images.shape[1] for images, _ in clips)
-        images = torch.stack([normalise(images.expand(-1, channels, -1, -1)) for images, _ in clips])
+        channels = max(images.shape[1] for images, _, _ in clips)
+        images = torch.stack([normalise(images.expand(-1, channels, -1, -1)) for images, _, _ in clips])
         clip_of = torch.arange(len(clips), device=self.device).repeat_interleave(self.shape.objects)
-        return ClipBatch(images, torch.cat([masks for _, masks in clips]), clip_of, steps)
+        masks = torch.cat([masks for _, masks, _ in clips])
+        return ClipBatch(images, masks, clip_of, steps, tuple(ordered for _, _, ordered in clips))
 
     def _steps(self) -> tuple[int, ...]:
         """Places of the frames, from 0, with gaps that fit into a slab."""
@@ -111,8 +112,8 @@ class SyntheticClips:
         gap = int(torch.randint(1, max(longest, 1) + 1, (), generator=self.generator))
         return tuple(index * gap for index in range(self.shape.frames))
 
-    def _clip(self, steps: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-        """Images (T, C, S, S) in [0, 1] and masks (objects, T, S, S) of one clip."""
+    def _clip(self, steps: tuple[int, ...]) -> tuple[Tensor, Tensor, bool]:
+        """Images (T, C, S, S) in [0, 1] and masks (objects, T, S, S) of one clip, and whether it is ordered."""
         for _ in range(ATTEMPTS):
             slab = self._window(self.pool.draw(), steps)
             clip = Clip(render(slab, self.pool.source), slab.labels, slab.ordered, slab)
@@ -124,7 +125,7 @@ class SyntheticClips:
             if len(rows):
                 chosen = rows[torch.arange(self.shape.objects, device=rows.device) % len(rows)]
                 images = clip.images if clip.images.ndim == 4 else clip.images[:, None]
-                return images, drawn.masks[chosen]
+                return images, drawn.masks[chosen], slab.ordered
         raise ShapeError(f"no promptable object in {ATTEMPTS} slabs of {self.pool.recipe}")
 
     def _worth_prompting(self, masks: Tensor) -> Tensor:
