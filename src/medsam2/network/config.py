@@ -35,8 +35,8 @@ class NetworkConfig:
         memory_layers: layers of the memory attention.
         timed_memory: SAM 2.1's additions: object pointers know their time, and memories of frames
             without the object are marked.
-        drawn_prompts: clicks, boxes and, where frames are ordered, the mask of the frame just before are also drawn into
-            the dense prompt and the decoder's fine maps (the starter's; not in SAM 2).
+        drawn_prompts: clicks, boxes and, where frames are ordered, the mask of the frame just before are also drawn
+            into the dense prompt and the decoder's fine maps (the starter's; not in SAM 2).
         size: input side in pixels that the network was trained at.
     """
 
