@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from medsam2.engine.track import advance
 from medsam2.memory import FifoBank
 from medsam2.network import Sam2Network
 from medsam2.network.outputs import PointKind
@@ -35,10 +36,10 @@ def batch_of(clips=2, objects=3, frames=3, absent=(), channels=1, seed=0):
 
 
 def network_of(drawn_prompts=False, sees=True):
+    """A network of random weights that sees its object everywhere, or nowhere."""
     torch.manual_seed(0)
     network = initialised(Sam2Network(replace(TINY, drawn_prompts=drawn_prompts, size=SIDE))).train()
-    if sees:  # else a decoder of random weights may hide drawn objects from their pointers
-        network.mask_decoder.object_score_head.layers[-1].bias.data.fill_(3.0)
+    network.mask_decoder.object_score_head.layers[-1].bias.data.fill_(3.0 if sees else -3.0)
     return network
 
 
@@ -61,7 +62,24 @@ ALL_KINDS = ClipSettings(PromptMix(box=0.3, mask=0.4), first_frame_corrections=2
 @pytest.mark.parametrize("drawn_prompts", [False, True])
 def test_gradients_reach_every_parameter(drawn_prompts):
     batch = batch_of(clips=3, objects=4, absent={(1, 1), (4, 1), (6, 2)})
-    assert unreached(network_of(drawn_prompts), batch, ALL_KINDS, seed=2) == set()
+    sighted, blind = (unreached(network_of(drawn_prompts, sees), batch, ALL_KINDS, seed=2) for sees in (True, False))
+    assert sighted == {"no_object_pointer", "no_object_memory"}
+    assert not sighted & blind
+
+
+@pytest.mark.parametrize("sees", [True, False])
+def test_the_network_decides_what_is_remembered_unless_a_prompt_says_it(monkeypatch, sees):
+    remembered = []
+
+    def spy(network, features, tracks, moment, present):
+        found = advance(network, features, tracks, moment, present)
+        remembered.extend((moment.frame, bool(here)) for one in found for here in one.prediction.present)
+        return found
+
+    monkeypatch.setattr(module, "advance", spy)
+    batch = batch_of(clips=1, objects=2, absent={(0, 1)})
+    clip_loss(network_of(sees=sees), batch, ClipSettings(CLICKS, **NO_CORRECTIONS), seeded())
+    assert remembered == [(0, True)] * 2 + [(2, sees)] * 2 + [(4, sees)] * 2
 
 
 NO_CORRECTIONS = {"first_frame_corrections": 0, "later_correction": 0.0}

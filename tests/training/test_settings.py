@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medsam2.network.config import SIZE_MULTIPLE
-from medsam2.training.settings import Stage, TrainingSettings, starter_on_cpu
+from medsam2.training.settings import Stage, Task, TrainingSettings, starter_on_cpu
 from medsam2.training.synthetic_clips import BatchShape
 
 SHAPE = BatchShape(clips=1, frames=1, objects=1, size=32)
 
 
 def settings_of(*shares):
-    return TrainingSettings(minutes=1.0, stages=tuple(Stage(share, SHAPE) for share in shares))
+    return TrainingSettings(minutes=1.0, stages=tuple(Stage(share, (Task(SHAPE),)) for share in shares))
 
 
 @pytest.mark.parametrize(
@@ -42,13 +42,13 @@ def test_the_starter_s_settings_fit_together():
     settings = starter_on_cpu(90)
     assert settings.minutes == 90
     assert sum(stage.share for stage in settings.stages) == pytest.approx(1)
-    for stage in settings.stages:
-        prompts = stage.clip.prompts
+    for task in (task for stage in settings.stages for task in stage.tasks):
+        prompts = task.clip.prompts
         assert prompts.box + prompts.mask <= 1
-        assert stage.batch.size % SIZE_MULTIPLE == 0
+        assert task.batch.size % SIZE_MULTIPLE == 0
         # A drawn mask teaches only what follows from it.
-        assert stage.batch.frames > 1 or prompts.mask == 0
+        assert task.batch.frames > 1 or prompts.mask == 0
 
 
 def test_settings_are_written_as_json():
-    assert json.loads(json.dumps(asdict(starter_on_cpu(5))))["stages"][0]["batch"]["frames"] == 1
+    assert json.loads(json.dumps(asdict(starter_on_cpu(5))))["stages"][0]["tasks"][0]["batch"]["frames"] == 1

@@ -13,13 +13,13 @@ from medsam2.network import Sam2Network
 from medsam2.training import trainer as module
 from medsam2.training.clip_loss import ClipBatch, ClipSettings
 from medsam2.training.prompting import PromptMix
-from medsam2.training.settings import Stage
+from medsam2.training.settings import Stage, Task
 from medsam2.training.synthetic_clips import BatchShape, SyntheticClips
 from medsam2.training.trainer import Trainer, initialised, parameter_groups, part_of
 from training.two_processes import SETTINGS, TINY, gradients_of, loss_of, run_two
 
 CPU = torch.device("cpu")
-STAGE = SETTINGS.stages[0]
+TASK = SETTINGS.stages[0].tasks[0]
 
 
 class SameBatch:
@@ -43,11 +43,11 @@ def trainer_in(folder, **settings):
     return Trainer(TINY, replace(SETTINGS, **settings), folder, CPU)
 
 
-def steps(trainer, count, seed=0, stage=STAGE):
+def steps(trainer, count, seed=0, task=TASK):
     """Take steps on a fixed batch, with known randomness."""
     trainer.generator.manual_seed(seed)
     for _ in range(count):
-        trainer._step(stage, SameBatch())
+        trainer._step(task, SameBatch())
 
 
 def everything(trainer):
@@ -118,7 +118,7 @@ def test_the_settings_are_written_beside_the_state(tmp_path):
     trainer_in(tmp_path, minutes=7.0).save()
     facts = json.loads((tmp_path / "state" / "state.json").read_text())["facts"]
     assert facts["settings"]["minutes"] == 7
-    assert facts["settings"]["stages"][0]["batch"] == {"clips": 1, "frames": 2, "objects": 1, "size": 32}
+    assert facts["settings"]["stages"][0]["tasks"][0]["batch"] == {"clips": 1, "frames": 2, "objects": 1, "size": 32}
     assert facts["network"] == json.loads(json.dumps(TINY.to_dict()))
 
 
@@ -128,7 +128,7 @@ def test_a_batch_without_a_finite_gradient_changes_no_weight(tmp_path):
     before = everything(trainer)
     broken = SameBatch()
     broken.batch = replace(broken.batch, images=broken.batch.images * torch.nan)
-    trainer._step(STAGE, broken)
+    trainer._step(TASK, broken)
     after = everything(trainer)
     assert trainer.steps == 2
     for name in before:
@@ -140,7 +140,7 @@ def test_a_batch_without_a_finite_gradient_changes_no_weight(tmp_path):
 def test_a_batch_with_nothing_to_judge_is_passed_over(tmp_path):
     trainer = trainer_in(tmp_path)
     before = everything(trainer)
-    drawn = Stage(1.0, BatchShape(1, 1, 2, 32), ClipSettings(PromptMix(box=0.0, mask=1.0), 1, 0.0))
+    drawn = Task(BatchShape(1, 1, 2, 32), ClipSettings(PromptMix(box=0.0, mask=1.0), 1, 0.0))
     trainer._step(drawn, SameBatch(frames=1))
     assert trainer.steps == 1
     for name, tensor in everything(trainer).items():
@@ -149,11 +149,11 @@ def test_a_batch_with_nothing_to_judge_is_passed_over(tmp_path):
 
 def test_a_fixed_batch_is_learnt(tmp_path):
     trainer = trainer_in(tmp_path, learning_rate=2e-3, warm_up_steps=5)
-    stage = Stage(1.0, BatchShape(1, 2, 2, 32), ClipSettings(PromptMix(box=0.5, mask=0.0), 0, 0.0))
+    task = Task(BatchShape(1, 2, 2, 32), ClipSettings(PromptMix(box=0.5, mask=0.0), 0, 0.0))
 
     def mean_loss():
         trainer.log.clear()
-        steps(trainer, 10, seed=trainer.steps, stage=stage)
+        steps(trainer, 10, seed=trainer.steps, task=task)
         total, count = trainer.log["loss"]
         return total / count
 
@@ -246,7 +246,7 @@ def clips(monkeypatch):
 
 def test_stages_follow_each_other_until_the_time_is_up(tmp_path, clips):
     shapes = [BatchShape(1, 2, 2, 32), BatchShape(2, 2, 1, 32)]
-    trainer = trainer_in(tmp_path, minutes=0.2, stages=tuple(Stage(0.5, shape) for shape in shapes))
+    trainer = trainer_in(tmp_path, minutes=0.2, stages=tuple(Stage(0.5, (Task(shape),)) for shape in shapes))
     trainer.train()
     assert clips == shapes
     assert trainer.progress == 1
@@ -254,6 +254,15 @@ def test_stages_follow_each_other_until_the_time_is_up(tmp_path, clips):
     saved = trainer_in(tmp_path)
     assert saved.steps == 12
     assert_same(everything(saved), everything(trainer))
+
+
+def test_the_tasks_of_a_stage_take_turns(tmp_path, clips, monkeypatch):
+    shapes = [BatchShape(1, 2, 2, 32), BatchShape(2, 2, 1, 32)]
+    trainer = trainer_in(tmp_path, minutes=0.1, stages=(Stage(1.0, tuple(Task(shape) for shape in shapes)),))
+    practised, step = [], trainer._step
+    monkeypatch.setattr(trainer, "_step", lambda task, source: (practised.append(task.batch), step(task, source)))
+    trainer.train()
+    assert practised == 3 * shapes
 
 
 def test_a_finished_run_does_nothing_more(tmp_path, clips):
@@ -301,7 +310,7 @@ def test_the_log_goes_on_where_it_was(tmp_path, clips):
 def test_a_step_on_synthetic_clips(tmp_path):
     trainer = trainer_in(tmp_path)
     source = SyntheticClips(BatchShape(1, 2, 2, 32), trainer.generator, CPU)
-    trainer._step(STAGE, source)
+    trainer._step(TASK, source)
     total, count = trainer.log["loss"]
     assert count == 1
     assert 0 < total < 100

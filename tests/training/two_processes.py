@@ -8,7 +8,7 @@ from torch.multiprocessing.spawn import spawn
 
 from medsam2.network import FramePrompt, NetworkConfig
 from medsam2.training.losses import frame_loss
-from medsam2.training.settings import Stage, TrainingSettings
+from medsam2.training.settings import Stage, Task, TrainingSettings
 from medsam2.training.synthetic_clips import BatchShape
 from medsam2.training.trainer import Trainer
 
@@ -23,7 +23,7 @@ TINY = NetworkConfig(
     memory_layers=1,
     size=32,
 )
-SETTINGS = TrainingSettings(minutes=1.0, stages=(Stage(1.0, BatchShape(clips=1, frames=2, objects=1, size=32)),))
+SETTINGS = TrainingSettings(minutes=1.0, stages=(Stage(1.0, (Task(BatchShape(clips=1, frames=2, objects=1, size=32)),)),))
 
 
 def loss_of(network, images, truth, drawn):

@@ -8,18 +8,29 @@ from medsam2.training.synthetic_clips import BatchShape
 
 
 @dataclass(frozen=True)
+class Task:
+    """What is practised in a step.
+
+    Attributes:
+        batch: what a batch holds, in each process.
+        clip: how clips are prompted.
+    """
+
+    batch: BatchShape
+    clip: ClipSettings = field(default_factory=ClipSettings)
+
+
+@dataclass(frozen=True)
 class Stage:
     """A part of the schedule.
 
     Attributes:
         share: of the whole time, (0, 1].
-        batch: what a batch holds, in each process.
-        clip: how clips are prompted.
+        tasks: they take turns, step by step.
     """
 
     share: float
-    batch: BatchShape
-    clip: ClipSettings = field(default_factory=ClipSettings)
+    tasks: tuple[Task, ...]
 
 
 @dataclass(frozen=True)
@@ -65,12 +76,22 @@ CLIPS = ClipSettings(PromptMix(box=0.4, mask=0.25), first_frame_corrections=1)
 
 
 def starter_on_cpu(minutes: float) -> TrainingSettings:
-    """The starter model on two CPU cores: single images, then clips, then clips at full size."""
+    """The starter model on two CPU cores: single images, short clips, then both in turn at full size.
+
+    The last clips are as long as the memory is deep, so that all its places in time are practised. A step on single
+    images costs a quarter of one on clips, and shows four times as many prompts.
+    """
     return TrainingSettings(
         minutes=minutes,
         stages=(
-            Stage(0.45, BatchShape(clips=8, frames=1, objects=4, size=128), SINGLE_IMAGES),
-            Stage(0.32, BatchShape(clips=3, frames=4, objects=3, size=128), CLIPS),
-            Stage(0.23, BatchShape(clips=1, frames=4, objects=4, size=256), CLIPS),
+            Stage(0.22, (Task(BatchShape(clips=8, frames=1, objects=4, size=128), SINGLE_IMAGES),)),
+            Stage(0.16, (Task(BatchShape(clips=3, frames=4, objects=3, size=128), CLIPS),)),
+            Stage(
+                0.62,
+                (
+                    Task(BatchShape(clips=4, frames=1, objects=4, size=256), SINGLE_IMAGES),
+                    Task(BatchShape(clips=1, frames=8, objects=4, size=256), CLIPS),
+                ),
+            ),
         ),
     )

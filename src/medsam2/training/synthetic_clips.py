@@ -85,7 +85,7 @@ class SyntheticClips:
         shape: of each batch.
         generator: origin of all randomness, on the CPU; advanced.
         device: where clips are made.
-        recipe: of the slabs; its size is replaced by the batch's, and it has at least as many frames.
+        recipe: of the slabs; its size is replaced by the batch's, and it has at least twice as many frames.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class SyntheticClips:
     ) -> None:
         self.shape, self.generator, self.device = shape, generator, device
         recipe = recipe or ClipRecipe()
-        slab = replace(recipe, size=shape.size, frames=max(recipe.frames, shape.frames))
+        slab = replace(recipe, size=shape.size, frames=max(recipe.frames, 2 * shape.frames))
         self.pool = SlabPool(slab, generator, device)
 
     def next_batch(self) -> ClipBatch:

@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 from medsam2.errors import CheckpointError
 from medsam2.network import NetworkConfig, Sam2Network
 from medsam2.training.clip_loss import ClipOutcome, clip_loss
-from medsam2.training.settings import Stage, TrainingSettings
+from medsam2.training.settings import Task, TrainingSettings
 from medsam2.training.state import load_state, save_state
 from medsam2.training.synthetic_clips import SyntheticClips
 
@@ -72,15 +72,16 @@ class Trainer:
 
     def train(self) -> None:
         """Go on until the time is up."""
-        stage_index, clips = -1, None
+        stage_index = -1
+        sources: list[tuple[Task, SyntheticClips]] = []
         saved = logged = time.monotonic()
         stopped = False
         while self.progress < 1 and not stopped:
             began = time.monotonic()
             if (now := self.settings.stage_at(self.progress)) != stage_index:
                 stage_index, stage = now, self.settings.stages[now]
-                clips = SyntheticClips(stage.batch, self.generator, self.device)
-            self._step(stage, clips)
+                sources = [(task, SyntheticClips(task.batch, self.generator, self.device)) for task in stage.tasks]
+            self._step(*sources[self.steps % len(sources)])
             self.seconds, stopped = self._agree(self.seconds + time.monotonic() - began, self.should_stop())
             if self.rank == 0 and time.monotonic() - logged > LOG_SECONDS:
                 self._write_log(stage_index)
@@ -92,13 +93,11 @@ class Trainer:
             self._write_log(stage_index)
             self.save()
 
-    def _step(self, stage: Stage, clips: SyntheticClips | None) -> None:
-        if clips is None:
-            raise RuntimeError("a stage has no clips")
+    def _step(self, task: Task, clips: SyntheticClips) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate()
         with torch.autocast(self.device.type, torch.bfloat16):
-            outcome = clip_loss(self.network, clips.next_batch(), stage.clip, self.generator)
+            outcome = clip_loss(self.network, clips.next_batch(), task.clip, self.generator)
         self.optimizer.zero_grad(set_to_none=False)
         if outcome.total.requires_grad:  # single images whose masks were all drawn leave nothing to judge
             outcome.total.backward()
