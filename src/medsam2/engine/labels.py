@@ -6,7 +6,14 @@ from numpy.typing import NDArray
 from medsam2.spatial import Geometry, PlaneView
 from medsam2.spatial.segmentation import LabelArray, label_dtype
 
-FLOAT16 = np.finfo(np.float16)
+SMALLEST_CLAIM = np.finfo(np.float16).smallest_subnormal
+"""Rounded to float16, no logit above 0 may become 0."""
+
+STRONGEST_CLAIM = 32.0
+"""Of logits above this, which are certain beyond doubt, none is stronger than another."""
+
+PROMPTED = 2 * STRONGEST_CLAIM
+"""What a prompted slice adds to its claims: no slice that was reached by propagation beats them."""
 
 DRAWN = np.float16(np.inf)
 """Claim of a voxel that the user drew: no prediction beats it."""
@@ -15,8 +22,9 @@ DRAWN = np.float16(np.inf)
 class LabelAssembly:
     """Writes the objects' masks into one label map, slice by slice.
 
-    Where objects overlap, a voxel belongs to the one with the highest mask logit there; a mask that the user drew beats
-    every prediction; of equals, the first written stays. The memory needed does not grow with the number of objects.
+    Where objects overlap, a voxel belongs to the one that the user drew there; else to one that the user prompted on this
+    slice; else to the one with the highest mask logit; of equals, the first written stays. The memory needed does not
+    grow with the number of objects.
 
     Args:
         geometry: of the volume.
@@ -27,7 +35,7 @@ class LabelAssembly:
         self.labels: LabelArray = np.zeros(geometry.shape, label_dtype(highest_label))  # type: ignore[assignment]
         self._claim = np.zeros(geometry.shape, np.float16)
 
-    def write(self, view: PlaneView, frame: int, label: int, logits: NDArray[np.float32]) -> None:
+    def write(self, view: PlaneView, frame: int, label: int, logits: NDArray[np.float32], prompted: bool) -> None:
         """Claim the voxels of a slice whose logits are above 0.
 
         Args:
@@ -35,10 +43,10 @@ class LabelAssembly:
             frame: index of the slice in it.
             label: value to write.
             logits: (rows, columns) of the frame.
+            prompted: the object was prompted on this slice.
         """
-        # Rounded to float16, no positive logit may become 0 or infinite.
-        claim = np.clip(logits, FLOAT16.smallest_subnormal, FLOAT16.max).astype(np.float16)
-        self._write(view, frame, label, np.where(logits > 0, claim, np.float16(0)))
+        claim = np.clip(logits, SMALLEST_CLAIM, STRONGEST_CLAIM) + (PROMPTED if prompted else 0)
+        self._write(view, frame, label, np.where(logits > 0, claim, 0).astype(np.float16))
 
     def write_drawn(self, view: PlaneView, frame: int, label: int, mask: NDArray[np.bool_]) -> None:
         """Write a mask (rows, columns) that the user drew, to the pixel."""

@@ -228,7 +228,7 @@ class VolumeRun:
         else:
             logits = frames.logits_to_frame(result.logits).numpy()
             mask = logits > 0
-            self._assembly.write(view, result.frame, one.label, logits)
+            self._assembly.write(view, result.frame, one.label, logits, result.prompted)
         index = slice_index(view, result.frame)
         confidence = result.confidence if mask.any() else 0.0
         found.slices[index] = SliceConfidence(index, confidence, result.object_score, result.prompted)
