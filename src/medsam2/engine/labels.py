@@ -22,9 +22,9 @@ DRAWN = np.float16(np.inf)
 class LabelAssembly:
     """Writes the objects' masks into one label map, slice by slice.
 
-    Where objects overlap, a voxel belongs to the one that the user drew there; else to one that the user prompted on this
-    slice; else to the one with the highest mask logit; of equals, the first written stays. The memory needed does not
-    grow with the number of objects.
+    Where objects overlap, a voxel belongs to the one that the user drew there; else to one that the user prompted on
+    this slice; else to the one with the highest mask logit; of equals, the first written stays. The memory needed does
+    not grow with the number of objects.
 
     Args:
         geometry: of the volume.
