@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 
 from medsam2.errors import ShapeError
-from medsam2.metrics import dice
+from medsam2.metrics import dice, iou
 
 MASKS = arrays(bool, (3, 4))
 
@@ -41,3 +41,23 @@ def test_other_shapes_and_types_are_refused():
         dice(mask, mask.T)
     with pytest.raises(ShapeError, match=r"uint8.*expected bool"):
         dice(mask, mask.astype(np.uint8))
+
+
+def test_iou_by_hand_and_of_empty_masks():
+    mask, reference = np.array([True, True, False, False]), np.array([False, True, True, True])
+    assert iou(mask, reference) == 1 / 4
+    assert iou(~mask & mask, reference) == 0.0
+    assert math.isnan(iou(~mask & mask, ~mask & mask))
+    with pytest.raises(ShapeError, match="expected the same"):
+        iou(mask, reference[:2])
+
+
+@settings(deadline=None)
+@given(MASKS, MASKS)
+def test_iou_and_dice_tell_the_same(mask, reference):
+    overlap = iou(mask, reference)
+    assert (
+        math.isnan(overlap)
+        if not (mask | reference).any()
+        else dice(mask, reference) == pytest.approx(2 * overlap / (1 + overlap))
+    )
