@@ -1,0 +1,187 @@
+"""`medsam2 evaluate`: how good a model is, beside what needs no model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from medsam2.cli.options import Debug, Device, Model, Quiet, Verbose
+from medsam2.cli.output import Output
+from medsam2.engine.volume_run import SegmentSettings
+from medsam2.errors import ConfigurationError
+from medsam2.evaluation import (
+    CaseSet,
+    Protocol,
+    RunLog,
+    StructureScores,
+    comparisons,
+    evaluate,
+    example_set,
+    folder_set,
+    means,
+    run_header,
+    synthetic_set,
+    write_scores,
+)
+from medsam2.evaluation.scores import is_known
+from medsam2.segmenter import DEFAULT_MODEL, Segmenter
+
+ON_SLICES = {
+    "box": "box",
+    "ellipse": "ellipse",
+    "otsu": "Otsu",
+    "click": "1\nclick",
+    "click_best": "best\nof 3",
+    "click_regret": "IoU\nlost",
+    "flood": "flood",
+    "clicks3": "3\nclicks",
+}
+"""Columns on the prompted slice, and their headings."""
+
+ON_VOLUMES = {
+    "box_volume": "box",
+    "mask_volume": "mask",
+    "click_volume": "click",
+    "frozen_ellipse": "frozen\nellipse",
+    "frozen_mask": "frozen\nmask",
+    "grown_mask": "grown\nmask",
+    "grown_click": "flood",
+    "box_volume_false": "false\nslices",
+    "box_volume_missed": "missed\nslices",
+    "box_volume_seconds": "s per\nslice",
+}
+"""Columns of whole volumes, and their headings; slices and seconds are those of the box."""
+
+ROWS = {
+    "box": "box, one slice",
+    "click": "1 click, one slice",
+    "click_best": "  best of its 3 masks",
+    "clicks3": "3 clicks, one slice",
+    "box_volume": "box -> volume",
+    "mask_volume": "mask -> volume",
+    "click_volume": "click -> volume",
+}
+"""Rows of the means."""
+
+BASELINE_NAMES = {
+    **{column: heading.replace("\n", " ") for column, heading in {**ON_SLICES, **ON_VOLUMES}.items()},
+    "grown_click": "flood in 3-D",
+}
+
+
+def evaluate_command(
+    on: Annotated[str, typer.Option(help="synthetic, examples, or a folder of scans with labels.")] = "synthetic",
+    model: Model = DEFAULT_MODEL,
+    protocol: Annotated[str, typer.Option(help="Which to run, separated by commas.", show_default="all")] = ",".join(
+        Protocol
+    ),
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the scores.")] = Path("evaluation-output"),
+    cases: Annotated[int | None, typer.Option(help="Only so many cases, spread over the set.")] = None,
+    memory: Annotated[str, typer.Option(help="Memory policy: fifo or self-sorting.")] = "fifo",
+    size: Annotated[int | None, typer.Option(help="Side of the network's input; by default as it was trained.")] = None,
+    patience: Annotated[int, typer.Option(help="Stop after this many slices without the object; 0: never.")] = 3,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    debug: Debug = False,
+) -> None:
+    """Score a model on labelled volumes, from prompts on one slice, beside baselines that have learnt nothing.
+
+    A run that was interrupted goes on where it was if it is started again with the same flags.
+    """
+    protocols = parse_protocols(protocol)
+    settings = SegmentSettings(memory=memory, size=size, patience=patience)
+    chosen = find_set(on).spread(cases)
+    segmenter = Segmenter.from_pretrained(model, device)
+    out = Output(quiet, verbose)
+    header = run_header(segmenter.describe(), chosen, protocols, settings)
+    log = RunLog(output / "scores.part.jsonl", header)
+    if log.count:
+        out.say(f"going on after {log.count} cases of {len(chosen.sources)} that are done")
+    scored = []
+    with out.progress("evaluating") as progress:
+        for case in evaluate(segmenter, chosen, protocols, settings, log, progress):
+            scored.append(case)
+            out.detail(f"{case.name}: {len(case.scores)} structures")
+    written = write_scores(header, scored, output)
+    log.remove()
+    _tell(out, [row for case in scored for row in case.scores])
+    out.say(f"wrote {' and '.join(str(path) for path in written)}")
+
+
+def find_set(on: str) -> CaseSet:
+    """The cases that `--on` means."""
+    if on == "synthetic":
+        return synthetic_set()
+    return example_set() if on == "examples" else folder_set(Path(on))
+
+
+def parse_protocols(text: str) -> tuple[Protocol, ...]:
+    """The protocols that were named, in the order of `Protocol`.
+
+    Raises:
+        ConfigurationError: one is unknown, or none was named.
+    """
+    named = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in named if name not in list(Protocol)]
+    if unknown or not named:
+        what = f"'{unknown[0]}' is no protocol" if unknown else "no protocol was named"
+        raise ConfigurationError(f"{what}; choose among {', '.join(Protocol)}")
+    return tuple(one for one in Protocol if one in named)
+
+
+def _tell(out: Output, rows: Sequence[StructureScores]) -> None:
+    for title, columns in (("Dice on the prompted slice", ON_SLICES), ("Dice of the volume", ON_VOLUMES)):
+        if any(is_known(row.values, column) for row in rows for column in columns):
+            out.table(structure_table(title, columns, rows))
+    out.table(mean_table(rows))
+
+
+def structure_table(title: str, columns: dict[str, str], rows: Sequence[StructureScores]) -> Table:
+    """One row a structure, columns without any value left out; the means below."""
+    shown = [column for column in columns if any(is_known(row.values, column) for row in rows)]
+    averages = means(rows)
+    table = _table(title, show_footer=True)
+    table.add_column("case", footer="mean", overflow="fold")
+    table.add_column("structure", overflow="fold")
+    for column in shown:
+        table.add_column(columns[column], footer=f"{averages[column][0]:.2f}", justify="right", no_wrap=True)
+    for row in rows:
+        if any(is_known(row.values, column) for column in shown):
+            table.add_row(row.case, row.structure, *(_number(row, column) for column in shown))
+    return table
+
+
+def mean_table(rows: Sequence[StructureScores]) -> Table:
+    """One row a protocol: its mean, and on how many structures it is better than each of its baselines."""
+    averages, against = means(rows), comparisons(rows)
+    table = _table("Means over structures")
+    for heading in ("protocol", "Dice", "of", "false\nslices", "missed\nslices", "baseline", "Dice", "better\non"):
+        left = heading in ("protocol", "baseline")
+        table.add_column(heading, justify="left" if left else "right", no_wrap=True)
+    for column in (one for one in ROWS if one in averages):
+        mean, count = averages[column]
+        shares = [_share(averages, f"{column}_{what}") for what in ("false", "missed")]
+        baselines = [
+            (BASELINE_NAMES[one.baseline], f"{one.mean:.3f}", f"{one.better_share:.0%}")
+            for one in against.get(column, [])
+        ]
+        table.add_row(ROWS[column], f"{mean:.3f}", str(count), *shares, *map("\n".join, zip(*baselines, strict=True)))
+    return table
+
+
+def _table(title: str, show_footer: bool = False) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_footer=show_footer)
+    table.pad_edge = False
+    return table
+
+
+def _number(row: StructureScores, column: str) -> str:
+    return f"{row.values[column]:.2f}" if is_known(row.values, column) else "-"
+
+
+def _share(averages: dict[str, tuple[float, int]], column: str) -> str:
+    return f"{averages[column][0]:.0%}" if column in averages else ""

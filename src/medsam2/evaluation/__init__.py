@@ -1,0 +1,36 @@
+"""Validation without fooling ourselves: fixed sets, declared prompts, and the trivial baselines beside every score."""
+
+from medsam2.evaluation.cases import Case, CaseSet, CaseSource
+from medsam2.evaluation.example_cases import example_set
+from medsam2.evaluation.folder_cases import folder_set
+from medsam2.evaluation.harness import evaluate
+from medsam2.evaluation.protocols import PROTOCOLS, Protocol, Segmenting
+from medsam2.evaluation.run_log import RunLog, ScoredCase
+from medsam2.evaluation.score_files import run_header, scores_report, write_scores
+from medsam2.evaluation.scores import BASELINES, COLUMNS, Comparison, StructureScores, comparisons, means
+from medsam2.evaluation.synthetic_set import SyntheticSettings, synthetic_set
+
+__all__ = [
+    "BASELINES",
+    "COLUMNS",
+    "PROTOCOLS",
+    "Case",
+    "CaseSet",
+    "CaseSource",
+    "Comparison",
+    "Protocol",
+    "RunLog",
+    "ScoredCase",
+    "Segmenting",
+    "StructureScores",
+    "SyntheticSettings",
+    "comparisons",
+    "evaluate",
+    "example_set",
+    "folder_set",
+    "means",
+    "run_header",
+    "scores_report",
+    "synthetic_set",
+    "write_scores",
+]

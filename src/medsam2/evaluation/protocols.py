@@ -1,0 +1,224 @@
+"""The protocols: what is prompted, what is asked of the segmenter, and how its answer is scored.
+
+A protocol is a function of a segmenter, a case and settings that gives measures by label. The segmenter gets the
+volume and the declared prompts and nothing else: the truth makes the prompts before (`simulated_prompts`) and judges
+the answers after. Structures are prompted together but scored each by its own mask, before overlaps are settled.
+
+One-prompt segmentation of unordered sets (a template's prompt carried to the other pictures) has its place here: one
+more function of this signature over cases that are not `ordered`, and its row in `PROTOCOLS`. Until then such sets
+are scored on single pictures.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from enum import StrEnum
+from functools import partial
+from typing import Protocol as Interface
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsam2.engine.volume_run import SegmentSettings, SliceMask, slice_index
+from medsam2.evaluation.baselines import ellipse_in_box, flood, frozen, grown_from_mask, otsu_in_box
+from medsam2.evaluation.cases import Case
+from medsam2.evaluation.scores import Measures
+from medsam2.evaluation.simulated_prompts import PromptKind, slice_prompt, volume_prompts
+from medsam2.evaluation.single_slice import SliceAnswer, SliceSegmenter
+from medsam2.frames import choose_window
+from medsam2.metrics import SliceOverlap, dice, iou
+from medsam2.network import Sam2Network
+from medsam2.prompts import PromptSet, SlicePrompt
+from medsam2.prompts.prompt_types import MaskArray
+from medsam2.prompts.simulation import box_around, corrective_click, first_click
+from medsam2.spatial import Geometry, Plane, PlaneView, Volume
+
+STRUCTURES_AT_ONCE = 16
+"""Of a volume that go through it together: a drawn mask takes as many bytes as the volume has voxels."""
+
+CORRECTIVE_CLICKS = 2
+
+
+class Segmenting(Interface):
+    """What is evaluated; `medsam2.Segmenter` is one."""
+
+    network: Sam2Network
+
+    def stream(
+        self, volume: Volume, prompts: PromptSet, settings: SegmentSettings | None = None
+    ) -> Iterator[SliceMask]:
+        """Segment a volume from prompts, slice by slice."""
+
+
+class Protocol(StrEnum):
+    """What can be evaluated; the names are those of the command's flag."""
+
+    BOX = "box"
+    CLICK = "click"
+    CLICKS3 = "clicks3"
+    BOX_VOLUME = "box-volume"
+    MASK_VOLUME = "mask-volume"
+    CLICK_VOLUME = "click-volume"
+
+
+CaseScores = dict[int, Measures]
+"""Measures by label."""
+
+
+def box_on_slice(segmenter: Segmenting, case: Case, settings: SegmentSettings) -> CaseScores:
+    """The prompted slice from its box, beside the ellipse and Otsu's threshold in the box."""
+    scores: CaseScores = {}
+    for slices, frame, truths in _prompted_slices(segmenter.network, case, settings):
+        answers = slices.answers(frame, [slice_prompt(PromptKind.BOX, truth) for truth in truths.values()])
+        picture = slices.shown(frame)
+        for (label, truth), answer in zip(truths.items(), answers, strict=True):
+            box = box_around(truth)
+            scores[label] = {
+                "box": dice(answer.mask, truth),
+                "ellipse": dice(ellipse_in_box(box, truth.shape), truth),
+                "otsu": dice(otsu_in_box(picture, box), truth),
+            }
+    return scores
+
+
+def click_on_slice(segmenter: Segmenting, case: Case, settings: SegmentSettings) -> CaseScores:
+    """The prompted slice from one click: the mask that the network picks, and the best of its three."""
+    scores: CaseScores = {}
+    for slices, frame, truths in _prompted_slices(segmenter.network, case, settings):
+        answers = slices.answers(frame, [slice_prompt(PromptKind.CLICK, truth) for truth in truths.values()])
+        picture = slices.shown(frame)
+        for (label, truth), answer in zip(truths.items(), answers, strict=True):
+            click = first_click(truth)
+            flooded = flood(picture, (int(click.y), int(click.x)))
+            scores[label] = {**_judged_candidates(answer, truth), "flood": dice(flooded, truth)}
+    return scores
+
+
+def _judged_candidates(answer: SliceAnswer, truth: MaskArray) -> Measures:
+    picked = answer.candidates[int(answer.estimates.argmax())]
+    return {
+        "click": dice(answer.mask, truth),
+        "click_best": max(dice(one, truth) for one in answer.candidates),
+        "click_regret": max(iou(one, truth) for one in answer.candidates) - iou(picked, truth),
+    }
+
+
+def three_clicks_on_slice(segmenter: Segmenting, case: Case, settings: SegmentSettings) -> CaseScores:
+    """The prompted slice from one click and two more, each into the largest error of the answer before.
+
+    All clicks so far are given together, as the command takes them; the answer before is not handed back.
+    """
+    scores: CaseScores = {}
+    for slices, frame, truths in _prompted_slices(segmenter.network, case, settings):
+        prompts = [slice_prompt(PromptKind.CLICK, truth) for truth in truths.values()]
+        answers = slices.answers(frame, prompts)
+        for _ in range(CORRECTIVE_CLICKS):
+            corrected = zip(prompts, answers, truths.values(), strict=True)
+            prompts = [_with_correction(prompt, answer.mask, truth) for prompt, answer, truth in corrected]
+            answers = slices.answers(frame, prompts)
+        for (label, truth), answer in zip(truths.items(), answers, strict=True):
+            scores[label] = {"clicks3": dice(answer.mask, truth)}
+    return scores
+
+
+def _with_correction(prompt: SlicePrompt, answer: MaskArray, truth: MaskArray) -> SlicePrompt:
+    """One more click; a perfect answer gets none."""
+    click = corrective_click(truth, answer)
+    return prompt if click is None else SlicePrompt((*prompt.points, click))
+
+
+def _prompted_slices(
+    network: Sam2Network, case: Case, settings: SegmentSettings
+) -> Iterator[tuple[SliceSegmenter, int, dict[int, MaskArray]]]:
+    """Each prompted slice: who segments it, its number there, and the truth (R, C) of its structures by label."""
+    whole = SliceSegmenter(network, case.volume, case.view, settings) if case.ordered else None
+    for frame, labels in case.labels_by_frame().items():
+        truths = {label: case.truth_on(frame, label) for label in labels}
+        if whole is not None:
+            yield whole, frame, truths
+        else:
+            picture = _picture_alone(case.volume, case.view, frame)
+            view = PlaneView.of(picture.geometry, Plane.AXIAL)
+            yield SliceSegmenter(network, picture, view, settings), 0, truths
+
+
+def _picture_alone(volume: Volume, view: PlaneView, frame: int) -> Volume:
+    """One picture of an unordered set, whose intensities have nothing to do with the others'."""
+    array = view.to_frames(volume.array)[frame : frame + 1]
+    return Volume(array, Geometry(array.shape[:3], np.eye(4)))
+
+
+def prompt_to_volume(kind: PromptKind, segmenter: Segmenting, case: Case, settings: SegmentSettings) -> CaseScores:
+    """The whole volume from a prompt on one slice, and the baselines that go with the prompt; nothing for pictures."""
+    if not case.is_sequence:
+        return {}
+    settings = replace(settings, plane=case.view.plane)
+    labels = list(case.names)
+    scores: CaseScores = {}
+    for start in range(0, len(labels), STRUCTURES_AT_ONCE):
+        some = labels[start : start + STRUCTURES_AT_ONCE]
+        found = segmenter.stream(case.volume, volume_prompts(case, some, kind), settings)
+        scores |= _judged_volume(found, case, some, f"{kind}_volume")
+    pictures = _shown(case.volume, case.view, settings)
+    return {label: {**scores[label], **_volume_baselines(kind, pictures, case, label)} for label in labels}
+
+
+def _judged_volume(found: Iterator[SliceMask], case: Case, labels: Sequence[int], column: str) -> CaseScores:
+    overlaps = {label: SliceOverlap(case.truth(label)) for label in labels}
+    frames = {slice_index(case.view, frame): frame for frame in range(case.view.frame_count)}
+    seen: set[int] = set()
+    began = time.perf_counter()
+    for one in found:
+        frame = frames[one.slice_index]
+        overlaps[one.label].add(frame, one.mask, case.truth_on(frame, one.label))
+        seen.add(frame)
+    seconds = (time.perf_counter() - began) / max(len(seen), 1)
+    return {
+        label: {
+            column: overlap.dice,
+            f"{column}_false": overlap.false_share(case.prompted_frames[label]),
+            f"{column}_missed": overlap.missed_share(case.prompted_frames[label]),
+            f"{column}_seconds": seconds,
+        }
+        for label, overlap in overlaps.items()
+    }
+
+
+def _volume_baselines(kind: PromptKind, pictures: NDArray[np.float32], case: Case, label: int) -> Measures:
+    """The baselines that `BASELINES` names for a prompt."""
+    truth, frame = case.truth(label), case.prompted_frames[label]
+    mask, extent = truth[frame], np.asarray(truth.any(axis=(1, 2)))
+    masks: dict[str, MaskArray] = {}
+    if kind is not PromptKind.MASK:
+        masks["frozen_ellipse"] = frozen(ellipse_in_box(box_around(mask), mask.shape), extent)
+    if kind is not PromptKind.CLICK:
+        masks["frozen_mask"] = frozen(mask, extent)
+    if kind is PromptKind.MASK:
+        masks["grown_mask"] = grown_from_mask(pictures, mask, frame)
+    if kind is PromptKind.CLICK:
+        click = first_click(mask)
+        masks["grown_click"] = flood(pictures, (frame, int(click.y), int(click.x)))
+    return {name: dice(one, truth) for name, one in masks.items()}
+
+
+def _shown(volume: Volume, view: PlaneView, settings: SegmentSettings) -> NDArray[np.float32]:
+    """All slices as the network is shown them, (T, R, C) grey in [0, 1]; colours are averaged."""
+    window = choose_window(volume, settings.window)
+    # Slice by slice, as the window computes in float64.
+    pictures = (window.apply(picture) for picture in view.to_frames(volume.array))
+    return np.stack([picture.mean(-1) if volume.is_rgb else picture for picture in pictures])
+
+
+Run = Callable[[Segmenting, Case, SegmentSettings], CaseScores]
+
+PROTOCOLS: Mapping[Protocol, Run] = {
+    Protocol.BOX: box_on_slice,
+    Protocol.CLICK: click_on_slice,
+    Protocol.CLICKS3: three_clicks_on_slice,
+    Protocol.BOX_VOLUME: partial(prompt_to_volume, PromptKind.BOX),
+    Protocol.MASK_VOLUME: partial(prompt_to_volume, PromptKind.MASK),
+    Protocol.CLICK_VOLUME: partial(prompt_to_volume, PromptKind.CLICK),
+}
+"""What is run for each name."""

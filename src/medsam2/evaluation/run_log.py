@@ -1,0 +1,105 @@
+"""What a run has scored so far, on disk: killed, it goes on where it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from medsam2.errors import FormatError
+from medsam2.evaluation.scores import StructureScores
+from medsam2.files import written_whole
+
+
+@dataclass(frozen=True)
+class ScoredCase:
+    """A case that is done.
+
+    Attributes:
+        name: of the case.
+        image_sha256: of its image.
+        labels_sha256: of its labels.
+        slices: of its view.
+        scores: of its structures.
+    """
+
+    name: str
+    image_sha256: str
+    labels_sha256: str
+    slices: int
+    scores: tuple[StructureScores, ...]
+
+    def to_line(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_line(cls, line: str) -> ScoredCase:
+        """The same case again.
+
+        Raises:
+            ValueError: the line is not one.
+        """
+        told = json.loads(line)
+        scores = tuple(StructureScores(**one) for one in told.pop("scores"))
+        return cls(**told, scores=scores)
+
+
+class RunLog:
+    """A file of one line a case, headed by what was run.
+
+    Args:
+        path: the file; made when the first case is done.
+        header: model, settings and the like: a log of another run is begun anew.
+
+    Raises:
+        FormatError: the file cannot be read.
+    """
+
+    def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
+        self.path = path
+        self._header = json.dumps({"header": header}, sort_keys=True)
+        self._done = {case.name: case for case in self._read()}
+
+    @property
+    def count(self) -> int:
+        """Cases that are done."""
+        return len(self._done)
+
+    def find(self, name: str, image_sha256: str, labels_sha256: str) -> ScoredCase | None:
+        """The case if it is done and still the same."""
+        case = self._done.get(name)
+        same = case is not None and (case.image_sha256, case.labels_sha256) == (image_sha256, labels_sha256)
+        return case if same else None
+
+    def add(self, case: ScoredCase) -> None:
+        """Note a case that is done.
+
+        Raises:
+            FormatError: the file cannot be written.
+        """
+        self._done[case.name] = case
+        lines = [self._header, *(one.to_line() for one in self._done.values())]
+        try:
+            with written_whole(self.path) as draft:
+                draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise FormatError(f"{self.path}: cannot be written ({error.strerror})") from error
+
+    def remove(self) -> None:
+        """Take the file away, as the results stand elsewhere now."""
+        self.path.unlink(missing_ok=True)
+
+    def _read(self) -> Sequence[ScoredCase]:
+        """The cases of a log with the same header; none if there is no such log."""
+        if not self.path.exists():
+            return []
+        try:
+            lines = self.path.read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise FormatError(f"{self.path}: cannot be read ({error.strerror})") from error
+        if lines[:1] != [self._header]:
+            return []
+        return [ScoredCase.from_line(line) for line in lines[1:]]

@@ -1,0 +1,121 @@
+"""What an evaluation leaves: a table of structures as CSV, and all that is needed to repeat it as JSON."""
+
+from __future__ import annotations
+
+import csv
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from medsam2 import __version__
+from medsam2.engine.volume_run import SegmentSettings
+from medsam2.errors import FormatError
+from medsam2.evaluation.cases import CaseSet, joint_sha256
+from medsam2.evaluation.protocols import Protocol
+from medsam2.evaluation.run_log import ScoredCase
+from medsam2.evaluation.scores import COLUMNS, StructureScores, comparisons, is_known, means
+from medsam2.files import written_whole
+from medsam2.reporting import write_report
+
+SCORES_VERSION = 1
+"""Raised when a field is renamed, removed or changes its meaning; new fields do not raise it."""
+
+LIBRARIES = ("torch", "numpy", "scipy", "SimpleITK")
+
+DECIMALS = 5
+
+FACTS = {
+    "prompted_slice": "where the structure is largest in the reference, in the acquisition plane; the first of equals",
+    "prompts": "made from the reference's mask of that slice alone (medsam2.prompts.simulation): the tight box, the "
+    "pixel farthest from the edge, the mask itself; corrective clicks into the largest error",
+    "absence": "the segmenter is told nothing of slices without the object",
+    "overlaps": "each structure is scored by its own mask, before overlaps with other prompted structures are settled",
+    "true_extent": "frozen_mask and frozen_ellipse are told on which slices the object is; the segmenter is not",
+    "empty_masks": "Dice is 0 where one of mask and reference is empty; every scored structure has voxels",
+    "unordered": "pictures of unordered sets and single pictures are scored on the prompted slice only",
+}
+"""What was done, in words."""
+
+
+def run_header(
+    model: Mapping[str, Any], cases: CaseSet, protocols: Sequence[Protocol], settings: SegmentSettings
+) -> dict[str, Any]:
+    """What a run depends on beside its cases: equal headers give equal scores."""
+    return {
+        "scores_version": SCORES_VERSION,
+        "medsam2_version": __version__,
+        "model": {**model},
+        "set": {"name": cases.name, **cases.facts},
+        "protocols": [protocol.value for protocol in protocols],
+        "settings": {name: value if value is None else str(value) for name, value in asdict(settings).items()},
+    }
+
+
+def scores_report(header: Mapping[str, Any], scored: Sequence[ScoredCase]) -> dict[str, Any]:
+    """All of an evaluation, in what a JSON writer takes."""
+    rows = [row for case in scored for row in case.scores]
+    return {
+        **header,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
+        "declared": FACTS,
+        "columns": COLUMNS,
+        "set": _set(header, scored),
+        "structure_count": len(rows),
+        "means": {
+            column: {"mean": round(mean, DECIMALS), "structures": count}
+            for column, (mean, count) in means(rows).items()
+        },
+        "comparisons": {
+            column: {
+                one.baseline: {
+                    "baseline_mean": round(one.mean, DECIMALS),
+                    "better_share": round(one.better_share, DECIMALS),
+                    "structures": one.structures,
+                }
+                for one in against
+            }
+            for column, against in comparisons(rows).items()
+        },
+        "structures": [_structure(row) for row in rows],
+    }
+
+
+def write_scores(header: Mapping[str, Any], scored: Sequence[ScoredCase], folder: Path) -> tuple[Path, Path]:
+    """Write `scores.csv` and `scores.json`, each whole or not at all.
+
+    Raises:
+        FormatError: they cannot be written.
+    """
+    table, report = folder / "scores.csv", folder / "scores.json"
+    try:
+        with written_whole(table) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["case", "structure", "label", "plane", "prompted_slice", "pixels", *COLUMNS])
+            writer.writerows(_csv_row(row) for case in scored for row in case.scores)
+        write_report(scores_report(header, scored), report)
+    except OSError as error:
+        raise FormatError(f"{folder}: scores cannot be written ({error.strerror})") from error
+    return table, report
+
+
+def _set(header: Mapping[str, Any], scored: Sequence[ScoredCase]) -> dict[str, Any]:
+    return {
+        **header["set"],
+        "sha256": joint_sha256([f"{case.image_sha256} {case.labels_sha256}" for case in scored]),
+        "labels_sha256": joint_sha256([case.labels_sha256 for case in scored]),
+        "cases": [{"name": case.name, "slices": case.slices, "structures": len(case.scores)} for case in scored],
+    }
+
+
+def _structure(row: StructureScores) -> dict[str, Any]:
+    values = {column: round(row.values[column], DECIMALS) for column in COLUMNS if is_known(row.values, column)}
+    return {**asdict(row), "values": values}
+
+
+def _csv_row(row: StructureScores) -> list[str | int]:
+    facts: list[str | int] = [row.case, row.structure, row.label, row.plane, row.prompted_slice, row.pixels]
+    values = (f"{row.values[column]:.{DECIMALS}f}" if is_known(row.values, column) else "" for column in COLUMNS)
+    return [*facts, *values]
