@@ -1,5 +1,5 @@
 import copy
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -120,6 +120,20 @@ def test_the_network_decides_whether_the_object_is_there(network, first, score_b
     assert found.present.tolist() == [not absent] * 2
     assert bool((found.logits == NO_OBJECT_LOGIT).all()) == absent
     assert torch.equal(entry.pointer, network.no_object_pointer.expand(2, -1)) == absent
+
+
+@pytest.mark.parametrize("least_iou", [0.0, 0.5])
+def test_an_unlikely_mask_is_taken_for_none_unless_it_was_prompted(network, features, first, least_iou):
+    network.config = replace(network.config, least_iou=least_iou)
+    network.mask_decoder.iou_head.layers[-1].bias.data.fill_(-30.0)  # no mask is likely
+    found, entry = step(network, first, of_object(TWO_BOXES, 0), None, 0)
+    assert found.present.tolist() == [True]
+    second, nothing = features.take(slice(1, 2)), FramePrompt.none(1, torch.device("cpu"))
+    found, _ = step(network, second, nothing, memories_of(entry), 1)
+    assert found.present.tolist() == [not least_iou]
+    assert bool((found.logits == NO_OBJECT_LOGIT).all()) == bool(least_iou)
+    found, _ = step(network.train(), second, nothing, memories_of(entry), 1)
+    assert found.present.tolist() == [True]  # while it learns, the score alone decides
 
 
 def test_known_presence_overrides_the_network(network, first):

@@ -24,6 +24,7 @@ def test_presets_are_the_eight_published_networks_and_the_starter():
     assert set(PUBLISHED) == {f"{family}-hiera-{size}" for family in ("sam2", "sam2.1") for size in sizes}
     assert PRESETS["starter"].drawn_prompts
     assert not any(PRESETS[name].drawn_prompts for name in PUBLISHED)
+    assert not any(PRESETS[name].least_iou for name in PUBLISHED)  # SAM 2 believes its object score
 
 
 @pytest.mark.parametrize("size", ["tiny", "small", "base-plus", "large"])
@@ -72,6 +73,12 @@ def test_missing_settings_are_named():
 def test_the_width_must_hold_whole_pointer_tokens():
     with pytest.raises(ConfigurationError, match="width is 100; it must be a multiple of 64"):
         replace(SMALL, width=100)
+
+
+@pytest.mark.parametrize("least_iou", [-0.1, 1.1])
+def test_an_iou_lies_between_0_and_1(least_iou):
+    with pytest.raises(ConfigurationError, match=rf"least_iou is {least_iou}; an intersection over union lies in \[0, 1\]"):
+        replace(SMALL, least_iou=least_iou)
 
 
 @pytest.mark.parametrize("size", [32, 96, 1024])

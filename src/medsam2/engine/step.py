@@ -61,7 +61,7 @@ def step(
 
     Args:
         network: in training mode the choices that only serve inference are off: falling back to a stable mask, rounding
-            prompted masks to 0 and 1, keeping memories in bfloat16.
+            prompted masks to 0 and 1, keeping memories in bfloat16, taking an unlikely mask for none (`least_iou`).
         features: of one frame that all objects share, or of B frames.
         prompt: of B objects, all prompted or none; `FramePrompt.none` where nothing was.
         memory: one selection an object, all of one layout; None on a prompted frame without a past.
@@ -70,9 +70,12 @@ def step(
     """
     raw = network.decode(network.condition(features, memory), prompt)
     points = (prompt.kinds != PointKind.PADDING).sum(1)
+    prompted = bool((points > 0).any())
     chosen = choose_mask(raw, points <= MOST_AMBIGUOUS_POINTS, prefer_stable=not network.training)
     if present is None:
         present = raw.object_score > 0
+        if not prompted and not network.training:
+            present = present & (chosen.iou >= network.config.least_iou)
     found = FramePrediction(
         logits=torch.where(present[:, None, None], chosen.logits, NO_OBJECT_LOGIT),
         iou=chosen.iou,
@@ -82,7 +85,6 @@ def step(
         candidates=raw,
     )
     mask = resize_logits(found.logits[:, None].float(), (features.size, features.size))
-    prompted = bool((points > 0).any())
     mask = (mask > 0).float() if prompted and not network.training else mask.sigmoid()
     return found, _remember(network, features, found, mask, frame)
 

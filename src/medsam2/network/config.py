@@ -37,6 +37,9 @@ class NetworkConfig:
             without the object are marked.
         drawn_prompts: clicks, boxes and, where frames are ordered, the mask of the frame just before are also drawn
             into the dense prompt and the decoder's fine maps (the starter's; not in SAM 2).
+        least_iou: on a frame without a prompt, a mask whose estimated intersection over union is below this is taken
+            for none, [0, 1]. For a network that learnt to estimate 0 where the object is absent (the starter's); SAM 2
+            did not, and believes the object score alone.
         size: input side in pixels that the network was trained at.
     """
 
@@ -51,6 +54,7 @@ class NetworkConfig:
     memory_layers: int = 4
     timed_memory: bool = True
     drawn_prompts: bool = False
+    least_iou: float = 0.0
     size: int = 1024
 
     def __post_init__(self) -> None:
@@ -58,6 +62,8 @@ class NetworkConfig:
             raise ConfigurationError(
                 f"width is {self.width}; it must be a multiple of {MEMORY_CHANNELS}, the memory's channels"
             )
+        if not 0 <= self.least_iou <= 1:
+            raise ConfigurationError(f"least_iou is {self.least_iou}; an intersection over union lies in [0, 1]")
         check_size(self.size)
 
     @classmethod
@@ -132,6 +138,7 @@ PRESETS: dict[str, NetworkConfig] = {
         feedforward=512,
         memory_layers=2,
         drawn_prompts=True,
+        least_iou=0.4,
         size=256,
     ),
 }
