@@ -2,15 +2,24 @@
 
 from medsam2.memory.bank import MemoryBank, MemoryQuery
 from medsam2.memory.fifo import FifoBank
-from medsam2.memory.policies import POLICIES, new_bank
-from medsam2.memory.self_sorting import SelfSortingBank, SelfSortingOptions
+from medsam2.memory.options import MemoryOptions, Weights
+from medsam2.memory.policies import POLICIES, SelfSortingBank, new_bank
+from medsam2.memory.sorted_bank import SortedBank, SortingPolicy, SortingRule
+
+SelfSortingOptions = MemoryOptions
+"""The older name."""
 
 __all__ = [
     "POLICIES",
     "FifoBank",
     "MemoryBank",
+    "MemoryOptions",
     "MemoryQuery",
     "SelfSortingBank",
     "SelfSortingOptions",
+    "SortedBank",
+    "SortingPolicy",
+    "SortingRule",
+    "Weights",
     "new_bank",
 ]

@@ -1,10 +1,8 @@
 """SAM 2's own memory: the prompted frames and the most recent ones (SAM 2, section 4)."""
 
 from medsam2.memory.bank import POINTERS, PROMPTED_RECENCY, RECENT_MEMORIES, MemoryQuery
+from medsam2.memory.nearby import mask_before, out_of_reach
 from medsam2.network import MemoryEntry, MemorySelection
-
-JUST_BEFORE = 3
-"""Frames ago up to which a mask lies about where the object is now (`MemorySelection.before`)."""
 
 PROMPTED_MEMORIES = 16
 """Most prompted frames that a frame attends to. SAM 2 sets no limit; with a hundred drawn slices the cost of each other
@@ -37,8 +35,7 @@ class FifoBank:
     def add(self, entry: MemoryEntry) -> None:
         """Remember a frame and forget those that no frame to come can ask for."""
         self.recent[entry.frame] = entry.without_image()
-        anchors = (entry.frame, *self.prompted)
-        for frame in [one for one in self.recent if min(abs(one - anchor) for anchor in anchors) >= POINTERS]:
+        for frame in out_of_reach(self.recent, (entry.frame, *self.prompted), POINTERS - 1):
             del self.recent[frame]
 
     def select(self, query: MemoryQuery) -> MemorySelection:
@@ -53,13 +50,13 @@ class FifoBank:
         reached = [(query.direction * (query.frame - frame), entry) for frame, entry in prompted.items()]
         pointed = [(ago, entry.pointer) for ago, entry in (*reached, *passed.items()) if ago >= 0]
         longest = max(min(query.frame_count, POINTERS) - 1, 1)
-        last_ago, last = min((*reached, *passed.items()), key=lambda one: one[0] if one[0] > 0 else POINTERS)
+        masks = {frame: entry.mask for frame, entry in (self.recent | self.prompted).items()}
         return MemorySelection(
             entries=(*prompted.values(), *(passed[ago] for ago in near)),
             recency=(PROMPTED_RECENCY,) * len(prompted) + tuple(ago - 1 for ago in near),
             pointers=tuple(pointer for _, pointer in pointed),
             times=tuple(ago / longest for ago, _ in pointed),
-            before=last.mask if self.ordered and 0 < last_ago <= JUST_BEFORE else None,
+            before=mask_before(query, masks) if self.ordered else None,
         )
 
     def _nearest_prompted(self, frame: int) -> dict[int, MemoryEntry]:

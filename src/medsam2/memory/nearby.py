@@ -1,0 +1,32 @@
+"""What frames that lie side by side tell of each other."""
+
+from collections.abc import Collection, Iterable, Mapping
+
+from torch import Tensor
+
+from medsam2.memory.bank import MemoryQuery
+
+JUST_BEFORE = 3
+"""Frames ago up to which a mask lies about where the object is now (`MemorySelection.before`)."""
+
+
+def mask_before(query: MemoryQuery, masks: Mapping[int, Tensor | None]) -> Tensor | None:
+    """The mask of the nearest frame just passed, if one of at most `JUST_BEFORE` frames ago is known.
+
+    Args:
+        query: the frame that asks.
+        masks: by frame.
+    """
+    passed = (query.frame - query.direction * ago for ago in range(1, JUST_BEFORE + 1))
+    return next((masks[frame] for frame in passed if frame in masks), None)
+
+
+def out_of_reach(frames: Iterable[int], anchors: Collection[int], reach: int) -> list[int]:
+    """The frames that are more than `reach` away from every anchor: no frame to come asks for them.
+
+    Args:
+        frames: remembered.
+        anchors: where the sweep stands, and the prompted frames, from which one will start.
+        reach: how far a frame looks back.
+    """
+    return [frame for frame in frames if min(abs(frame - anchor) for anchor in anchors) > reach]
