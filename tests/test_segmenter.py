@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from medsam2.engine.set_result import SetSettings
 from medsam2.engine.volume_run import SegmentSettings
-from medsam2.errors import CheckpointError, ConfigurationError, PromptError
+from medsam2.errors import CheckpointError, ConfigurationError, InputError, PromptError
+from medsam2.frames import NamedVolume
 from medsam2.prompts import BoxPrompt, ObjectPrompts, PointPrompt, PromptSet
 from medsam2.segmenter import Segmenter, choose_device
 from medsam2.spatial import Geometry, Volume
@@ -17,6 +19,7 @@ from reference.intensity_network import LEVELS, SIDE, IntensityNetwork
 
 CLICK = PromptSet((ObjectPrompts("block", 1, points=(PointPrompt(4, 5, 6),)),))
 HOW = SegmentSettings(patience=0, window=(0.0, 255.0))
+SET = SetSettings(window=(0.0, 255.0))
 
 
 @pytest.fixture
@@ -91,6 +94,50 @@ def test_runs_leave_nothing_behind(tiny_network, card):
     assert first.settings == SegmentSettings()
     after = segmenter.network.state_dict()
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+
+
+@pytest.fixture
+def squares():
+    """Three images with a square each, and the click on the first."""
+    images = []
+    for name, side in (("a", 4), ("b", 9), ("c", 6)):
+        array = np.zeros((1, SIDE, SIDE), np.uint8)
+        array[0, :side, :side] = LEVELS[1]
+        images.append(NamedVolume(name, Volume(array, Geometry(array.shape, np.eye(4)))))
+    return images, PromptSet((ObjectPrompts("square", 1, points=(PointPrompt(1, 1, 0),)),))
+
+
+def test_a_set_is_segmented_in_the_order_given(segmenter, squares):
+    images, prompts = squares
+    told = []
+    result = segmenter.segment_set(images, "a", prompts, SET, lambda *now: told.append(now))
+    assert [image.name for image in result.images] == ["a", "b", "c"]
+    for image, given in zip(result.images, images, strict=True):
+        assert np.array_equal(image.segmentation.labels, given.volume.array // LEVELS[1])
+        assert image.volume is None
+    assert told[-1] == (5, 5)
+
+
+def test_several_templates_are_given_side_by_side(segmenter, squares):
+    images, prompts = squares
+    result = segmenter.segment_set(images, ["a", "c"], [prompts, prompts], SET)
+    assert [image.objects[0].prompted for image in result.images] == [True, False, True]
+
+
+def test_a_set_is_streamed_the_template_first(segmenter, squares):
+    images, prompts = squares
+    stream = segmenter.stream_set(images, "c", prompts, SET)
+    first = next(stream)
+    assert (first.name, first.volume) == ("c", images[2].volume)
+    stream.close()
+    assert list(stream) == []
+
+
+def test_a_set_has_defaults(segmenter, squares):
+    images, prompts = squares
+    assert segmenter.segment_set(images, "a", prompts).settings == SetSettings()
+    with pytest.raises(InputError, match="no image of the set is named 'd'"):
+        segmenter.stream_set(images, "d", prompts)
 
 
 def test_weights_from_a_file(tmp_path, tiny_network, card, monkeypatch):

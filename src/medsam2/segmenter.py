@@ -1,13 +1,17 @@
 """The public face: a network with its weights, ready to segment."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 
+from medsam2.engine.set_result import ImageMask, SetResult, SetSettings
+from medsam2.engine.set_run import SetRun, pair_templates
 from medsam2.engine.volume_run import Progress, SegmentationResult, SegmentSettings, SliceMask, VolumeRun
 from medsam2.errors import ConfigurationError
+from medsam2.frames import SetImage
 from medsam2.network import Sam2Network
 from medsam2.prompts import PromptSet
 from medsam2.spatial import Volume
@@ -93,6 +97,52 @@ class Segmenter:
             ConfigurationError: a setting does not fit.
         """
         return VolumeRun(self.network, volume, prompts, settings or SegmentSettings()).stream()
+
+    def segment_set(
+        self,
+        images: Sequence[SetImage],
+        template: str | Sequence[str],
+        prompts: PromptSet | Sequence[PromptSet],
+        settings: SetSettings | None = None,
+        progress: Progress | None = None,
+    ) -> SetResult:
+        """Find what is prompted on one image of an unordered set on all the others; their order changes nothing.
+
+        All label maps are in the result; for a large set, take `stream_set`.
+
+        Args:
+            images: the set, with the template: `medsam2.io.find_images`, or `medsam2.frames.NamedVolume` in memory.
+            template: name of the prompted image, or names of several.
+            prompts: of the template, in its voxel indices, or one set for each of several.
+            settings: how.
+            progress: told (images read, images to read in both passes); what it raises ends the run.
+
+        Raises:
+            PromptError: the prompts do not fit a template, or contradict each other.
+            InputError: a template is not in the set, or two images share a name.
+            FormatError: a template cannot be read; of any other image that cannot, the result tells.
+            ConfigurationError: a setting does not fit.
+        """
+        run = SetRun(self.network, images, pair_templates(template, prompts), settings or SetSettings())
+        masks = [replace(mask, volume=None) for mask in run.stream(progress)]
+        return replace(run.result(), images=tuple(sorted(masks, key=lambda mask: mask.position)))
+
+    def stream_set(
+        self,
+        images: Sequence[SetImage],
+        template: str | Sequence[str],
+        prompts: PromptSet | Sequence[PromptSet],
+        settings: SetSettings | None = None,
+    ) -> Iterator[ImageMask]:
+        """The same, image by image as they are done, in memory that does not grow with the set; close it to cancel.
+
+        Raises:
+            PromptError: see `segment_set`.
+            InputError: see `segment_set`.
+            FormatError: see `segment_set`.
+            ConfigurationError: see `segment_set`.
+        """
+        return SetRun(self.network, images, pair_templates(template, prompts), settings or SetSettings()).stream()
 
 
 def choose_device(name: str) -> str:

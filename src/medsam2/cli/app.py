@@ -13,6 +13,7 @@ from rich.console import Console
 from medsam2 import __version__
 from medsam2.cli.demo import demo
 from medsam2.cli.evaluate import evaluate_command
+from medsam2.cli.oneprompt import oneprompt
 from medsam2.cli.segment import segment
 from medsam2.cli.weights import app as weights_app
 from medsam2.errors import CheckpointError, FormatError, InputError, MedSAM2Error
@@ -32,6 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(segment)
+app.command()(oneprompt)
 app.command()(demo)
 app.command("evaluate")(evaluate_command)
 app.add_typer(weights_app, name="weights")

@@ -1,6 +1,7 @@
-"""From a volume to what the network sees: intensity windows, resizing, and the lazy stack of frames."""
+"""From volumes and images to what the network sees: intensity windows, resizing, lazy stacks and sets of frames."""
 
 from medsam2.frames.frame_stack import IMAGE_MEAN, IMAGE_STD, FrameStack
+from medsam2.frames.image_set import ImageSet, NamedVolume, SetImage, image_view
 from medsam2.frames.resizing import resize_image, resize_logits, resize_mask
 from medsam2.frames.windows import (
     CT_ABDOMEN,
@@ -26,9 +27,13 @@ __all__ = [
     "PRESETS",
     "UINT8",
     "FrameStack",
+    "ImageSet",
     "IntensityWindow",
+    "NamedVolume",
+    "SetImage",
     "WindowSetting",
     "choose_window",
+    "image_view",
     "resize_image",
     "resize_logits",
     "resize_mask",

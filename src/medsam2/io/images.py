@@ -70,6 +70,36 @@ def read_labels(path: Path, volume_index: int | None) -> Volume:
     return _read(path, volume_index, as_labels=True)
 
 
+def page_count(path: Path) -> int:
+    """Count the pages of a TIFF, of whatever sizes; any other picture has one.
+
+    Raises:
+        FormatError: The file is damaged.
+    """
+    if path.suffix.lower() not in TIFF_SUFFIXES:
+        return 1
+    with _quiet(), format_errors(path, "read", *_LIBRARY_ERRORS), tifffile.TiffFile(path) as tiff:
+        return max(len(tiff.pages), 1)
+
+
+def read_page(path: Path, page: int) -> Volume:
+    """Read one page of a TIFF as a picture of its own: pages may differ in size and type.
+
+    Args:
+        path: The file.
+        page: Its number, from 0.
+
+    Raises:
+        FormatError: The page is damaged, or there is none of that number.
+    """
+    with _quiet(), format_errors(path, "read", *_LIBRARY_ERRORS), tifffile.TiffFile(path) as tiff:
+        count = len(tiff.pages)
+        if not 0 <= page < count:
+            raise FormatError(f"{path} has no page {page}; expected 0..{count - 1}.")
+        array = _tiff_page_pixels(path, tiff, page)
+    return Volume(array, Geometry(array.shape[:3], np.eye(4)), SourceFile(path, FORMAT_NAME))
+
+
 def write(array: NDArray[Any], geometry: Geometry, header: object, path: Path) -> None:
     """Write one slice as PNG, or any number as TIFF, without loss.
 
@@ -165,18 +195,41 @@ def _tiff_pixels(path: Path, as_labels: bool) -> NDArray[Any]:
             raise FormatError(f"{path} cannot be read: it has no complete page.")
         series = tiff.series[0]
         try:
-            array = _native(series.asarray())
+            array = series.asarray()
         except ValueError as error:
-            if "imagecodecs" not in str(error):
-                raise
-            # Pillow reads the compressions (LZW, JPEG) for which tifffile needs another package.
+            _check_for_pillow(error)
             return _tiff_pixels_with_pillow(path, as_labels)
-        if array.dtype == np.bool_:
-            array = array.astype(np.uint8) * (1 if as_labels else 255)
-        if series.keyframe.colormap is not None and not as_labels:
-            colours = (series.keyframe.colormap >> 8).astype(np.uint8).T
-            return _arranged(path, colours[array], series.axes + "S")
-        return _arranged(path, array, series.axes)
+        return _shown(path, array, series.axes, series.keyframe.colormap, as_labels)
+
+
+def _tiff_page_pixels(path: Path, tiff: tifffile.TiffFile, number: int) -> NDArray[Any]:
+    """Read one page of a TIFF: (1, H, W[, 3])."""
+    page = tiff.pages[number].aspage()
+    try:
+        array = page.asarray()
+    except ValueError as error:
+        _check_for_pillow(error)
+        with Image.open(path) as image:
+            image.seek(number)
+            return _pixels(image, as_labels=False)[None]
+    return _shown(path, array, page.axes, page.colormap, as_labels=False)
+
+
+def _check_for_pillow(error: ValueError) -> None:
+    """Pillow reads the compressions (LZW, JPEG) for which tifffile needs another package; other errors stand."""
+    if "imagecodecs" not in str(error):
+        raise error
+
+
+def _shown(path: Path, array: NDArray[Any], axes: str, colormap: NDArray[Any] | None, as_labels: bool) -> NDArray[Any]:
+    """Give what tifffile read as (D, H, W[, 3]), black and white as 0 and 255, a palette as its colours."""
+    array = _native(array)
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8) * (1 if as_labels else 255)
+    if colormap is not None and not as_labels:
+        colours = (colormap >> 8).astype(np.uint8).T
+        return _arranged(path, colours[array], axes + "S")
+    return _arranged(path, array, axes)
 
 
 def _tiff_pixels_with_pillow(path: Path, as_labels: bool) -> NDArray[Any]:
