@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from medsam2 import __version__
+from medsam2.engine.next_slices import NextSlice, next_slices
 from medsam2.engine.volume_run import ObjectResult, SegmentationResult, SliceConfidence
 from medsam2.errors import ConfigurationError
 from medsam2.io.atomic import written_whole
@@ -72,7 +73,7 @@ def build_report(
         "prompts": prompts,
         "seconds": round(result.seconds, SECONDS_DECIMALS),
         "warnings": result.warnings,
-        "objects": [_object(one, measured.get(one.label)) for one in result.objects],
+        "objects": [_object(one, measured.get(one.label), volume.geometry) for one in result.objects],
     }
     plain: dict[str, Any] = _plain(report, "report")
     return plain
@@ -131,8 +132,9 @@ def _settings(result: SegmentationResult) -> dict[str, Any]:
     }
 
 
-def _object(one: ObjectResult, measured: ObjectStatistics | None) -> dict[str, Any]:
+def _object(one: ObjectResult, measured: ObjectStatistics | None, geometry: Geometry) -> dict[str, Any]:
     found = set(found_slices(one))
+    spacing_mm = geometry.spacing_mm[PlaneView.of(geometry, one.plane).voxel_axis]
     confidences = [slice_.confidence for slice_ in one.slices if slice_.slice_index in found]
     return {
         "name": one.name,
@@ -144,6 +146,7 @@ def _object(one: ObjectResult, measured: ObjectStatistics | None) -> dict[str, A
         "voxels": one.voxels,
         "volume_ml": one.volume_ml,
         "median_confidence": round(median(confidences), CONFIDENCE_DECIMALS) if confidences else None,
+        "next_slices": [_next(slice_) for slice_ in next_slices(one, spacing_mm)],
         "seconds": round(one.seconds, SECONDS_DECIMALS),
         "statistics": None if measured is None else _statistics(measured),
         "slices": [_slice(slice_) for slice_ in one.slices],
@@ -167,6 +170,10 @@ def _slice(one: SliceConfidence) -> dict[str, Any]:
         "object_score": round(one.object_score, CONFIDENCE_DECIMALS),
         "prompted": one.prompted,
     }
+
+
+def _next(one: NextSlice) -> dict[str, Any]:
+    return {"slice": one.slice_index, "doubt": round(one.doubt, CONFIDENCE_DECIMALS)}
 
 
 def _plain(value: Any, place: str) -> Any:
