@@ -20,7 +20,7 @@ from medsam2.engine.track import Moment, Track, advance
 from medsam2.engine.volume_run import Progress
 from medsam2.errors import FormatError, InputError, PromptError
 from medsam2.frames import FrameStack, ImageSet, SetImage
-from medsam2.memory import FifoBank, MemoryBank, MemoryQuery, new_bank
+from medsam2.memory import MemoryBank, MemoryQuery, new_bank
 from medsam2.network import ImageFeatures, MemoryEntry, MemorySelection, Sam2Network
 from medsam2.prompts import PromptSet, SlicePrompt
 from medsam2.spatial import Segmentation
@@ -99,7 +99,7 @@ class SetRun:
         self.network, self.settings = network, settings
         self.images = ImageSet(images, settings.window, settings.size or network.config.size)
         self.names = joined_names(templates)
-        self._tracks = [Track(_unordered_bank(settings.memory)) for _ in self.names]
+        self._tracks = [Track(new_bank(settings.memory, ordered=False)) for _ in self.names]
         # By name, as the order in which they were given must tell nothing.
         self._templates = [self._template(n, name, templates[name]) for n, name in enumerate(sorted(templates))]
         self._prompts = {template.position: template.prompts for template in self._templates}
@@ -300,11 +300,6 @@ def _with_instances(mask: ImageMask, whole: Segmentation) -> ImageMask:
     owners = [one.name for one in counted for _ in range(one.instances or 0)]
     names = dict(enumerate(owners, start=1))
     return replace(mask, objects=counted, segmentation=Segmentation(labels, whole.geometry, names, whole.source))
-
-
-def _unordered_bank(policy: str) -> MemoryBank:
-    """A bank of the policy; in none of them does a mask tell where the object is on the next image."""
-    return FifoBank(ordered=False) if policy == "fifo" else new_bank(policy)
 
 
 def _is_remembered(bank: MemoryBank, features: ImageFeatures, moment: Moment) -> bool:
