@@ -67,6 +67,10 @@ class _TemplateMemory:
         """The templates."""
         return self.bank.select(query)
 
+    def carried_over(self) -> MemoryBank:
+        """The same: elsewhere it learns nothing either."""
+        return self
+
 
 class SetRun:
     """Segments a set of images once, in two passes.
