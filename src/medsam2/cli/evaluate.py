@@ -1,12 +1,14 @@
 """`medsam2 evaluate`: how good a model is, beside what needs no model."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 from medsam2.cli.options import Debug, Device, Model, Quiet, Verbose
 from medsam2.cli.output import Output
@@ -23,7 +25,7 @@ from medsam2.evaluation import (
     folder_set,
     means,
     run_header,
-    synthetic_set,
+    unseen_synthetic_set,
     write_scores,
 )
 from medsam2.evaluation.scores import is_known
@@ -58,7 +60,7 @@ ON_VOLUMES = {
 ROWS = {
     "box": "box, one slice",
     "click": "1 click, one slice",
-    "click_best": "  best of its 3 masks",
+    "click_best": "  best of its three",
     "clicks3": "3 clicks, one slice",
     "box_volume": "box -> volume",
     "mask_volume": "mask -> volume",
@@ -115,7 +117,7 @@ def evaluate_command(
 def find_set(on: str) -> CaseSet:
     """The cases that `--on` means."""
     if on == "synthetic":
-        return synthetic_set()
+        return unseen_synthetic_set()
     return example_set() if on == "examples" else folder_set(Path(on))
 
 
@@ -141,17 +143,18 @@ def _tell(out: Output, rows: Sequence[StructureScores]) -> None:
 
 
 def structure_table(title: str, columns: dict[str, str], rows: Sequence[StructureScores]) -> Table:
-    """One row a structure, columns without any value left out; the means below."""
+    """One row a structure below its case, columns without any value left out; at the end the means."""
     shown = [column for column in columns if any(is_known(row.values, column) for row in rows)]
     averages = means(rows)
     table = _table(title, show_footer=True)
-    table.add_column("case", footer="mean", overflow="fold")
-    table.add_column("structure", overflow="fold")
+    table.add_column("structure", footer="mean", overflow="fold")
     for column in shown:
         table.add_column(columns[column], footer=f"{averages[column][0]:.2f}", justify="right", no_wrap=True)
-    for row in rows:
-        if any(is_known(row.values, column) for column in shown):
-            table.add_row(row.case, row.structure, *(_number(row, column) for column in shown))
+    measured = [row for row in rows if any(is_known(row.values, column) for column in shown)]
+    for case, structures in groupby(measured, key=lambda row: row.case):
+        table.add_row(Text(case, style="bold"))
+        for row in structures:
+            table.add_row(Text(f"  {row.structure}"), *(_number(row, column) for column in shown))
     return table
 
 

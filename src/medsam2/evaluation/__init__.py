@@ -8,7 +8,7 @@ from medsam2.evaluation.protocols import PROTOCOLS, Protocol, Segmenting
 from medsam2.evaluation.run_log import RunLog, ScoredCase
 from medsam2.evaluation.score_files import run_header, scores_report, write_scores
 from medsam2.evaluation.scores import BASELINES, COLUMNS, Comparison, StructureScores, comparisons, means
-from medsam2.evaluation.synthetic_set import SyntheticSettings, synthetic_set
+from medsam2.evaluation.synthetic_set import SyntheticSettings, unseen_synthetic_set
 
 __all__ = [
     "BASELINES",
@@ -31,6 +31,6 @@ __all__ = [
     "means",
     "run_header",
     "scores_report",
-    "synthetic_set",
+    "unseen_synthetic_set",
     "write_scores",
 ]

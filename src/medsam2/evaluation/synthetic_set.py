@@ -45,7 +45,8 @@ FEWEST_SLICES = 3
 """That a structure of a volume spans."""
 
 SCATTERED = 0.25
-"""A structure that fills less of its box is scattered: one of them a case at most, as they are rarely prompted."""
+"""A structure that fills less of the rows and columns where it occurs is scattered: one of them a case at most, as
+people rarely prompt them."""
 
 DRAWN = 16
 """Structures drawn of a scene to choose from."""
@@ -76,7 +77,7 @@ class SyntheticSettings:
             raise ConfigurationError(f"{self.volumes} volumes and {self.sets} sets; expected at least one of them")
 
 
-def synthetic_set(settings: SyntheticSettings | None = None) -> CaseSet:
+def unseen_synthetic_set(settings: SyntheticSettings | None = None) -> CaseSet:
     """The cases, volumes and unordered sets mixed evenly."""
     how = settings or SyntheticSettings()
     volumes = [((n + 0.5) / how.volumes, _source(n, how, ordered=True)) for n in range(how.volumes)]
@@ -112,20 +113,18 @@ def _make(name: str, recipe: ClipRecipe, seed: int, structures: int) -> Case:
 
 def _choose(drawn: Tensor, count: int, ordered: bool) -> list[Tensor]:
     """Up to `count` structures (T, S, S) that do not overlap: those first that are absent on some slice."""
-    absent = [bool((~mask.flatten(1).any(1)).any()) for mask in drawn]
-    taken = torch.zeros_like(drawn[0])
+    worth = [mask for mask in drawn if _is_worth_prompting(mask, ordered)]
     chosen: list[Tensor] = []
-    scattered = 0
-    for mask in [drawn[row] for row in sorted(range(len(drawn)), key=lambda row: not absent[row])]:
-        if len(chosen) == count or bool((mask & taken).any()) or not _is_worth_prompting(mask, ordered):
-            continue
-        if _is_scattered(mask):
-            if scattered:
-                continue
-            scattered += 1
-        chosen.append(mask)
-        taken |= mask
-    return chosen
+    for mask in sorted(worth, key=_is_on_every_slice):
+        overlaps = any(bool((mask & other).any()) for other in chosen)
+        too_many = _is_scattered(mask) and any(map(_is_scattered, chosen))
+        if not overlaps and not too_many:
+            chosen.append(mask)
+    return chosen[:count]
+
+
+def _is_on_every_slice(mask: Tensor) -> bool:
+    return bool(mask.flatten(1).any(1).all())
 
 
 def _is_worth_prompting(mask: Tensor, ordered: bool) -> bool:
@@ -136,8 +135,8 @@ def _is_worth_prompting(mask: Tensor, ordered: bool) -> bool:
 
 def _is_scattered(mask: Tensor) -> bool:
     largest = mask[int(mask.flatten(1).sum(1).argmax())]
-    box = int(largest.any(0).sum()) * int(largest.any(1).sum())
-    return int(largest.sum()) < SCATTERED * box
+    around = int(largest.any(0).sum()) * int(largest.any(1).sum())
+    return int(largest.sum()) < SCATTERED * around
 
 
 def _case(name: str, clip: Clip, structures: list[Tensor]) -> Case:

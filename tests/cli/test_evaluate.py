@@ -1,0 +1,150 @@
+"""`medsam2 evaluate`: sets, flags, what it writes, and that it goes on after a kill."""
+
+import json
+from io import StringIO
+
+import nibabel
+import numpy as np
+import pytest
+from rich.console import Console
+
+from medsam2.cli import evaluate as module
+from medsam2.cli.app import run
+from medsam2.cli.evaluate import mean_table, parse_protocols, structure_table
+from medsam2.errors import ConfigurationError
+from medsam2.evaluation import Protocol, StructureScores, SyntheticSettings, unseen_synthetic_set
+from medsam2.weights import WeightsCard, save_network
+
+
+@pytest.fixture
+def weights(tiny_network, tmp_path):
+    path = tmp_path / "tiny.safetensors"
+    save_network(tiny_network, path, WeightsCard("tiny", tiny_network.config))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two labelled scans of six slices."""
+    generator = np.random.default_rng(0)
+    for name in ("a", "b"):
+        labels = np.zeros((20, 18, 6), np.uint8)
+        labels[4:12, 5:14, 1:5] = 3
+        values = (generator.normal(100, 10, labels.shape) + 60 * labels).astype(np.int16)
+        for array, suffix in ((values, ""), (labels, "_label")):
+            path = tmp_path / "scans" / f"{name}{suffix}.nii.gz"
+            path.parent.mkdir(exist_ok=True)
+            nibabel.save(nibabel.Nifti1Image(array, np.diag([1, 1, 4.0, 1])), path)
+    return tmp_path / "scans"
+
+
+@pytest.fixture
+def call(weights, tmp_path, capsys):
+    def evaluate(*flags):
+        given = ["evaluate", "--model", weights, "-d", "cpu", "-o", tmp_path / "out", *flags]
+        code = run([str(one) for one in given])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return evaluate
+
+
+def test_a_folder_is_scored_by_every_protocol(call, folder, tmp_path):
+    code, said, _ = call("--on", folder)
+    assert code == 0
+    assert "Dice on the prompted slice" in said
+    assert "Dice of the volume" in said
+    assert "Means over structures" in said
+    told = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert told["protocols"] == [one.value for one in Protocol]
+    assert told["model"]["name"] == "tiny"
+    assert len(told["model"]["sha256"]) == 64
+    assert [(one["case"], one["structure"], one["prompted_slice"]) for one in told["structures"]] == [
+        ("a", "label 3", 1),
+        ("b", "label 3", 1),
+    ]
+    assert told["means"]["frozen_mask"]["mean"] == 1.0  # a block
+    assert (tmp_path / "out" / "scores.csv").read_text().count("\n") == 3
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["scores.csv", "scores.json"]
+
+
+def test_the_synthetic_set_is_the_default(call, monkeypatch, tmp_path):
+    small = SyntheticSettings(volumes=1, sets=1, size=64, frames=8, pictures=3)
+    monkeypatch.setattr(module, "unseen_synthetic_set", lambda: unseen_synthetic_set(small))
+    code, said, _ = call("--protocol", "box,box-volume", "-v")
+    assert code == 0
+    assert "1 click" not in said
+    told = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert [one["name"] for one in told["set"]["cases"]] == ["volume-00-abdomen", "set-00-skin"]
+    assert {"box", "box_volume", "frozen_mask"} <= set(told["means"])
+    assert told["set"]["seed"] == 0xE7A1 << 32
+
+
+def test_a_killed_run_goes_on(call, folder, monkeypatch, tmp_path):
+    def killed(*given):
+        for done, case in enumerate(evaluate(*given)):
+            if done == 1:
+                raise KeyboardInterrupt
+            yield case
+
+    evaluate = module.evaluate
+    monkeypatch.setattr(module, "evaluate", killed)
+    assert call("--on", folder, "--protocol", "box")[0] == 130
+    assert not (tmp_path / "out" / "scores.json").exists()
+    monkeypatch.setattr(module, "evaluate", evaluate)
+    code, said, _ = call("--on", folder, "--protocol", "box")
+    assert code == 0
+    assert "going on after 2 cases of 2" in said
+    assert len(json.loads((tmp_path / "out" / "scores.json").read_text())["structures"]) == 2
+
+
+def test_quiet_says_nothing_and_fewer_cases_can_be_asked_for(call, folder, tmp_path):
+    code, said, _ = call("--on", folder, "--protocol", "clicks3", "--cases", "1", "-q")
+    assert (code, said) == (0, "")
+    assert len(json.loads((tmp_path / "out" / "scores.json").read_text())["structures"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "message"),
+    [
+        (("--protocol", "bx"), 2, "'bx' is no protocol; choose among box, click, clicks3, box-volume"),
+        (("--protocol", ","), 2, "no protocol was named"),
+        (("--on", "nowhere"), 3, "nowhere is no folder; expected 'synthetic', 'examples'"),
+        (("--cases", "0"), 2, "0 cases were asked for"),
+        (("--patience", "-1"), 2, "patience is -1"),
+    ],
+)
+def test_wrong_flags(call, flags, code, message):
+    assert (got := call(*flags))[0] == code
+    assert message in got[2]
+
+
+def test_missing_labels_are_named_before_the_weights_are_read(folder, capsys):
+    (folder / "b_label.nii.gz").unlink()
+    assert run(["evaluate", "--on", str(folder), "--model", "no such weights"]) == 3
+    assert "b.nii.gz: has no labels" in capsys.readouterr().err
+
+
+def test_protocols_come_in_their_own_order():
+    assert parse_protocols("click-volume, box") == (Protocol.BOX, Protocol.CLICK_VOLUME)
+    with pytest.raises(ConfigurationError, match="no protocol"):
+        parse_protocols("")
+
+
+def text_of(table):
+    console = Console(width=80, record=True, file=StringIO())
+    console.print(table)
+    return console.export_text()
+
+
+def test_tables_fit_a_terminal_of_eighty_columns():
+    values = dict.fromkeys((*module.ON_SLICES, *module.ON_VOLUMES, "mask_volume_false"), 0.625)
+    rows = [StructureScores("volume-00-abdomen", f"object {n}", n, "axial", 3, 20, values) for n in (1, 2)]
+    for columns in (module.ON_SLICES, module.ON_VOLUMES):
+        said = text_of(structure_table("title", columns, rows))
+        assert "…" not in said
+        assert said.count("0.62") == 3 * len(columns)
+    said = text_of(mean_table(rows))
+    assert "…" not in said
+    assert "flood in 3-D" in said
+    assert "frozen ellipse" in said

@@ -1,0 +1,70 @@
+import math
+
+import numpy as np
+import pytest
+
+from medsam2.evaluation.cases import CaseSet, CaseSource
+from medsam2.evaluation.harness import evaluate
+from medsam2.evaluation.protocols import Protocol
+from medsam2.evaluation.run_log import RunLog
+from medsam2.evaluation.scores import COLUMNS
+
+SOME = (Protocol.BOX, Protocol.CLICK, Protocol.BOX_VOLUME)
+
+
+@pytest.fixture
+def cases(new_case):
+    made = {name: new_case(name=name, ordered=name != "set") for name in ("one", "set", "two")}
+    return CaseSet("toys", tuple(CaseSource(name, lambda case=case: case) for name, case in made.items()), {})
+
+
+def test_all_cases_are_scored_by_all_protocols(segmenter, cases, how):
+    steps = []
+    done = list(evaluate(segmenter, cases, SOME, how, progress=lambda *now: steps.append(now)))
+    assert [case.name for case in done] == ["one", "set", "two"]
+    assert steps[-1] == (9, 9)
+    assert steps == sorted(steps)
+    dark, bright = done[0].scores
+    assert (dark.case, dark.structure, dark.label, dark.plane) == ("one", "dark", 4, "axial")
+    assert (dark.prompted_slice, dark.pixels) == (2, 25)
+    assert (bright.structure, bright.prompted_slice) == ("bright", 5)
+    assert dark.values["box"] == dark.values["click"] == dark.values["box_volume"] == 1.0
+    assert list(dark.values) == [column for column in COLUMNS if column in dark.values]
+    assert "box_volume" not in done[1].scores[0].values
+    assert done[0].slices == 14
+
+
+def test_the_prompted_slice_is_told_as_the_file_counts(segmenter, new_case, how):
+    upside_down = new_case(affine=np.diag([0.5, 0.5, -2.0, 1.0]))
+    sets = CaseSet("toys", (CaseSource("blocks", lambda: upside_down),), {})
+    (done,) = evaluate(segmenter, sets, (Protocol.BOX,), how)
+    for row in done.scores:
+        assert (upside_down.reference.labels[row.prompted_slice] == row.label).sum() == row.pixels > 0
+
+
+def test_a_killed_run_goes_on(segmenter, cases, how, tmp_path):
+    run = evaluate(segmenter, cases, SOME, how, RunLog(tmp_path / "log", {}))
+    first = next(run)
+    run.close()
+    encoded = segmenter.network.encoded
+    again = evaluate(segmenter, cases, SOME, how, RunLog(tmp_path / "log", {}))
+    assert next(again).to_line() == first.to_line()
+    assert segmenter.network.encoded == encoded  # nothing was run
+    assert [case.name for case in again] == ["set", "two"]
+    assert segmenter.network.encoded > encoded
+    assert RunLog(tmp_path / "log", {}).count == 3
+
+
+def test_a_case_that_changed_is_scored_again(segmenter, cases, how, tmp_path, new_case):
+    list(evaluate(segmenter, cases, (Protocol.BOX,), how, RunLog(tmp_path / "log", {})))
+    encoded = segmenter.network.encoded
+    changed = new_case(name="one", ordered=False)
+    sources = (CaseSource("one", lambda: changed), *cases.sources[1:])
+    list(evaluate(segmenter, CaseSet("toys", sources, {}), (Protocol.BOX,), how, RunLog(tmp_path / "log", {})))
+    assert segmenter.network.encoded == encoded + 2  # the two prompted slices of one case
+
+
+def test_what_was_not_run_is_not_there(segmenter, cases, how):
+    (row, *_) = next(evaluate(segmenter, cases, (Protocol.CLICKS3,), how)).scores
+    assert set(row.values) == {"clicks3"}
+    assert not math.isnan(row.values["clicks3"])
