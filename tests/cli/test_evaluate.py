@@ -138,11 +138,13 @@ def text_of(table):
 
 
 def test_tables_fit_a_terminal_of_eighty_columns():
-    values = dict.fromkeys((*module.ON_SLICES, *module.ON_VOLUMES, "mask_volume_false"), 0.625)
+    values = dict.fromkeys((*module.ON_SLICES, *module.ON_VOLUMES, "mask_volume_false", "box_volume_seconds"), 0.625)
     rows = [StructureScores("volume-00-abdomen", f"object {n}", n, "axial", 3, 20, values) for n in (1, 2)]
     for columns in (module.ON_SLICES, module.ON_VOLUMES):
         said = text_of(structure_table("title", columns, rows))
         assert "…" not in said
+        assert "volume-00-abdomen" in said
+        assert "  object 1 " in said
         assert said.count("0.62") == 3 * len(columns)
     said = text_of(mean_table(rows))
     assert "…" not in said

@@ -53,9 +53,8 @@ ON_VOLUMES = {
     "grown_click": "flood",
     "box_volume_false": "false\nslices",
     "box_volume_missed": "missed\nslices",
-    "box_volume_seconds": "s per\nslice",
 }
-"""Columns of whole volumes, and their headings; slices and seconds are those of the box."""
+"""Columns of whole volumes, and their headings; false and missed slices are those of the box."""
 
 ROWS = {
     "box": "box, one slice",
@@ -147,7 +146,7 @@ def structure_table(title: str, columns: dict[str, str], rows: Sequence[Structur
     shown = [column for column in columns if any(is_known(row.values, column) for row in rows)]
     averages = means(rows)
     table = _table(title, show_footer=True)
-    table.add_column("structure", footer="mean", overflow="fold")
+    table.add_column("structure", footer="mean", overflow="fold", min_width=17)
     for column in shown:
         table.add_column(columns[column], footer=f"{averages[column][0]:.2f}", justify="right", no_wrap=True)
     measured = [row for row in rows if any(is_known(row.values, column) for column in shown)]
@@ -162,22 +161,35 @@ def mean_table(rows: Sequence[StructureScores]) -> Table:
     """One row a protocol: its mean, and on how many structures it is better than each of its baselines."""
     averages, against = means(rows), comparisons(rows)
     table = _table("Means over structures")
-    for heading in ("protocol", "Dice", "of", "false\nslices", "missed\nslices", "baseline", "Dice", "better\non"):
+    for heading in (
+        "protocol",
+        "Dice",
+        "of",
+        "false\nslices",
+        "missed\nslices",
+        "s per\nslice",
+        "baseline",
+        "Dice",
+        "better\non",
+    ):
         left = heading in ("protocol", "baseline")
         table.add_column(heading, justify="left" if left else "right", no_wrap=True)
     for column in (one for one in ROWS if one in averages):
         mean, count = averages[column]
-        shares = [_share(averages, f"{column}_{what}") for what in ("false", "missed")]
+        shares = [_mean(averages, f"{column}_{what}", ".0%") for what in ("false", "missed")]
+        seconds = _mean(averages, f"{column}_seconds", ".2f")
         baselines = [
             (BASELINE_NAMES[one.baseline], f"{one.mean:.3f}", f"{one.better_share:.0%}")
             for one in against.get(column, [])
         ]
-        table.add_row(ROWS[column], f"{mean:.3f}", str(count), *shares, *map("\n".join, zip(*baselines, strict=True)))
+        table.add_row(
+            ROWS[column], f"{mean:.3f}", str(count), *shares, seconds, *map("\n".join, zip(*baselines, strict=True))
+        )
     return table
 
 
 def _table(title: str, show_footer: bool = False) -> Table:
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_footer=show_footer)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0, show_footer=show_footer)
     table.pad_edge = False
     return table
 
@@ -186,5 +198,5 @@ def _number(row: StructureScores, column: str) -> str:
     return f"{row.values[column]:.2f}" if is_known(row.values, column) else "-"
 
 
-def _share(averages: dict[str, tuple[float, int]], column: str) -> str:
-    return f"{averages[column][0]:.0%}" if column in averages else ""
+def _mean(averages: dict[str, tuple[float, int]], column: str, form: str) -> str:
+    return format(averages[column][0], form) if column in averages else ""

@@ -50,7 +50,7 @@ def run_header(
         "model": {**model},
         "set": {"name": cases.name, **cases.facts},
         "protocols": [protocol.value for protocol in protocols],
-        "settings": {name: value if value is None else str(value) for name, value in asdict(settings).items()},
+        "settings": asdict(settings),
     }
 
 
