@@ -2,13 +2,15 @@ import numpy as np
 import pytest
 import torch
 
-from medsam2.engine.volume_run import SegmentSettings, VolumeRun
+from medsam2.engine.volume_run import SegmentSettings
 from medsam2.errors import PromptError
 from medsam2.evaluation.simulated_prompts import PromptKind, slice_prompt, volume_prompts
 from medsam2.evaluation.single_slice import OBJECTS_AT_ONCE, SliceSegmenter
 from medsam2.network import choose_mask
 from medsam2.prompts import FramePoint, SlicePrompt
+from medsam2.segmenter import Segmenter
 from medsam2.spatial import Geometry, Plane, PlaneView, Volume
+from medsam2.weights import WeightsCard
 from reference.intensity_network import IOU
 
 
@@ -28,8 +30,9 @@ def test_objects_of_one_slice_are_found_to_the_pixel(case, segmenter, how):
 @pytest.mark.parametrize("kind", [PromptKind.BOX, PromptKind.CLICK])
 def test_the_answer_is_that_of_the_prompted_slice_of_a_volume_run(case, tiny_network, kind):
     slices = SliceSegmenter(tiny_network, case.volume, case.view, SegmentSettings())
-    run = VolumeRun.of_prompts(tiny_network, case.volume, volume_prompts(case, [4, 7], kind), SegmentSettings())
-    prompted = {one.label: one for one in run.stream() if one.prompted}
+    whole = Segmenter(tiny_network, WeightsCard("tiny", tiny_network.config))
+    found = whole.stream(case.volume, volume_prompts(case, [4, 7], kind))
+    prompted = {one.label: one for one in found if one.prompted}
     for label, frame in case.prompted_frames.items():
         (answer,) = slices.answers(frame, [slice_prompt(kind, case.truth_on(frame, label))])
         assert np.array_equal(answer.mask, prompted[label].mask)
