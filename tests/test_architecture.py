@@ -25,6 +25,7 @@ TESTED_THROUGH = {
     # Flags and output have no behaviour outside a command.
     "cli/options.py": "cli/test_segment.py",
     "cli/output.py": "cli/test_segment.py",
+    "cli/prompt_flags.py": "cli/test_segment.py",
     # Each scene is drawn at random; what holds for all families is tested once, over all of them.
     **dict.fromkeys((f"synthetic/{scene}.py" for scene in SCENES), "synthetic/test_clips.py"),
     "synthetic/random_source.py": "synthetic/test_clips.py",

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import torch
 
+from medsam2.engine.orientation_run import OrientationRun
 from medsam2.engine.set_result import ImageMask, SetResult, SetSettings
 from medsam2.engine.set_run import SetRun, pair_templates
 from medsam2.engine.volume_run import Progress, SegmentationResult, SegmentSettings, SliceMask, VolumeRun
@@ -82,7 +83,7 @@ class Segmenter:
             PromptError: the prompts do not fit the volume.
             ConfigurationError: a setting does not fit.
         """
-        run = VolumeRun(self.network, volume, prompts, settings or SegmentSettings())
+        run = self._run(volume, prompts, settings or SegmentSettings())
         for _ in run.stream(progress):
             pass
         return run.result()
@@ -96,7 +97,12 @@ class Segmenter:
             PromptError: the prompts do not fit the volume.
             ConfigurationError: a setting does not fit.
         """
-        return VolumeRun(self.network, volume, prompts, settings or SegmentSettings()).stream()
+        return self._run(volume, prompts, settings or SegmentSettings()).stream()
+
+    def _run(self, volume: Volume, prompts: PromptSet, settings: SegmentSettings) -> VolumeRun | OrientationRun:
+        if settings.orientations:
+            return OrientationRun(self.network, volume, prompts, settings)
+        return VolumeRun.of_prompts(self.network, volume, prompts, settings)
 
     def segment_set(
         self,

@@ -39,7 +39,7 @@ DARK_CLICK, BRIGHT_CLICK = click("dark", 1, (4, 5, 6)), click("bright", 2, (10, 
 
 
 def run(volume, *objects, settings=EVERY_SLICE, network=None):
-    one = VolumeRun(network or IntensityNetwork(), volume, PromptSet(objects), settings)
+    one = VolumeRun.of_prompts(network or IntensityNetwork(), volume, PromptSet(objects), settings)
     masks = list(one.stream())
     return one.result(), masks
 
@@ -194,7 +194,8 @@ def test_progress_rises_over_all_planes_and_ends_at_the_end():
     prompts = PromptSet((DARK_CLICK, ObjectPrompts("side", 2, boxes=(BoxPrompt(10, 9, 5, 10, 13, 12),))))
     for patience in (0, 1):
         told.clear()
-        one = VolumeRun(IntensityNetwork(), cube(**TWO), prompts, SegmentSettings(patience=patience, window=WINDOW))
+        settings = SegmentSettings(patience=patience, window=WINDOW)
+        one = VolumeRun.of_prompts(IntensityNetwork(), cube(**TWO), prompts, settings)
         for _ in one.stream(lambda *now: told.append(now)):
             pass
         (total,) = {slices for _, slices in told}
@@ -209,7 +210,7 @@ def test_an_exception_in_progress_ends_the_run():
         if done == 3:
             raise KeyboardInterrupt
 
-    stream = VolumeRun(network, cube(**TWO), PromptSet((DARK_CLICK,)), EVERY_SLICE).stream(stop)
+    stream = VolumeRun.of_prompts(network, cube(**TWO), PromptSet((DARK_CLICK,)), EVERY_SLICE).stream(stop)
     with pytest.raises(KeyboardInterrupt):
         list(stream)
     assert network.encoded == 3
@@ -218,7 +219,7 @@ def test_an_exception_in_progress_ends_the_run():
 
 def test_a_closed_run_keeps_what_was_found():
     side = ObjectPrompts("side", 2, boxes=(BoxPrompt(10, 9, 5, 10, 13, 12),))
-    one = VolumeRun(IntensityNetwork(), cube(**TWO), PromptSet((DARK_CLICK, side)), EVERY_SLICE)
+    one = VolumeRun.of_prompts(IntensityNetwork(), cube(**TWO), PromptSet((DARK_CLICK, side)), EVERY_SLICE)
     stream = one.stream()
     for _ in range(3):
         next(stream)
@@ -245,12 +246,12 @@ def test_settings_that_cannot_be_are_refused(setting, message):
 
 def test_what_does_not_fit_the_volume_is_refused_before_the_run():
     with pytest.raises(PromptError, match="outside the volume"):
-        VolumeRun(IntensityNetwork(), cube(), PromptSet((click("far", 1, (4, 5, 99)),)), EVERY_SLICE)
+        VolumeRun.of_prompts(IntensityNetwork(), cube(), PromptSet((click("far", 1, (4, 5, 99)),)), EVERY_SLICE)
     with pytest.raises(ConfigurationError, match="window"):
-        VolumeRun(IntensityNetwork(), cube(), PromptSet((DARK_CLICK,)), SegmentSettings(window="abdomin"))
+        VolumeRun.of_prompts(IntensityNetwork(), cube(), PromptSet((DARK_CLICK,)), SegmentSettings(window="abdomin"))
     box = ObjectPrompts("box", 1, boxes=(BoxPrompt(2, 3, 6, 6, 7, 6),))
     with pytest.raises(PromptError, match="lies across"):
-        VolumeRun(IntensityNetwork(), cube(), PromptSet((box,)), SegmentSettings(plane=Plane.CORONAL))
+        VolumeRun.of_prompts(IntensityNetwork(), cube(), PromptSet((box,)), SegmentSettings(plane=Plane.CORONAL))
 
 
 def test_the_plane_is_a_setting():
@@ -292,7 +293,7 @@ def test_voxels_that_are_no_numbers_are_black():
 def test_a_volume_without_numbers_is_refused():
     volume = Volume(np.full((4, 16, 16), np.nan), Geometry((4, 16, 16), np.eye(4)))
     with pytest.raises(InputError, match="finite"):
-        VolumeRun(IntensityNetwork(), volume, PromptSet((click("x", 1, (1, 1, 1)),)), SegmentSettings())
+        VolumeRun.of_prompts(IntensityNetwork(), volume, PromptSet((click("x", 1, (1, 1, 1)),)), SegmentSettings())
 
 
 # The same patient in files of all orientations: 16 voxels along L and P, 9 along S.

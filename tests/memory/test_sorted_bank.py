@@ -294,3 +294,17 @@ def test_any_sequence_of_frames(entry_of, query_of, policy, capacity, pin, drawn
         assert len(selection.entries) == len(pinned) + draws
         assert set(selection.recency) <= set(range(7))
         assert all(0 <= time <= 1 for time in selection.times)
+
+
+def test_another_plane_begins_with_what_is_kept_and_takes_no_frame_of_it_for_its_own(bank_of, entry_of, query_of):
+    bank = bank_of("east", "north", "northeast")
+    other = bank.carried_over()
+    assert [float(one.pointer) for one in other.kept] == [1, 2, 3]
+    assert [float(one.pointer) for one in other.prompted.values()] == [0]
+    query = query_of("east", frame=2)
+    assert len(other.select(query).entries) == len(bank.select(query).entries)
+    for frame in range(4):  # frames of its own come beside them, none in their place
+        other.add(entry_of(frame, "east"))
+    assert len(other.kept) == other.policy.capacity
+    assert len(other.prompted) == 1
+    assert kept_frames(bank) == [1, 2, 3]

@@ -77,7 +77,7 @@ def test_the_width_must_hold_whole_pointer_tokens():
 
 @pytest.mark.parametrize("least_iou", [-0.1, 1.1])
 def test_an_iou_lies_between_0_and_1(least_iou):
-    with pytest.raises(ConfigurationError, match=rf"least_iou is {least_iou}; an intersection over union lies in \[0, 1\]"):
+    with pytest.raises(ConfigurationError, match=rf"least_iou is {least_iou}; an intersection over union lies in"):
         replace(SMALL, least_iou=least_iou)
 
 

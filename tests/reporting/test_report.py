@@ -56,6 +56,8 @@ def test_what_is_said_of_the_run(result, geometry, volume):
             "window": {"name": "grey", "lower": 0.0, "upper": 100.0},
             "size": None,
             "patience": 3,
+            "orientations": [],
+            "fusion": "average",
             "largest_component": False,
             "fill_holes": False,
         },

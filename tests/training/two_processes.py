@@ -23,7 +23,8 @@ TINY = NetworkConfig(
     memory_layers=1,
     size=32,
 )
-SETTINGS = TrainingSettings(minutes=1.0, stages=(Stage(1.0, (Task(BatchShape(clips=1, frames=2, objects=1, size=32)),)),))
+TASK = Task(BatchShape(clips=1, frames=2, objects=1, size=32))
+SETTINGS = TrainingSettings(minutes=1.0, stages=(Stage(1.0, (TASK,)),))
 
 
 def loss_of(network, images, truth, drawn):

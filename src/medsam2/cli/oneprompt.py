@@ -11,7 +11,7 @@ import typer
 
 from medsam2.cli.options import Debug, Device, Model, Quiet, Verbose
 from medsam2.cli.output import Output
-from medsam2.cli.segment import PromptFlags, _MaskLoader, _read_json, collect_prompts
+from medsam2.cli.prompt_flags import MaskLoader, PromptFlags, collect_prompts, read_json
 from medsam2.engine.set_result import SetResult, SetSettings
 from medsam2.engine.set_run import SetRun
 from medsam2.errors import FormatError, InputError, PromptError
@@ -114,7 +114,7 @@ def collect_templates(flags: PromptFlags, texts: Sequence[str], images: Sequence
         return {named[0]: _read_prompts(named[0], flags)}
     if flags.points or flags.boxes or flags.masks:
         raise PromptError("prompts were given in --prompts and in other flags; give all of them in one place")
-    content = split_by_image(_read_json(flags.file), named, lambda text: choose_image(text, images, flags.file))
+    content = split_by_image(read_json(flags.file), named, lambda text: choose_image(text, images, flags.file))
     return {image: _read_prompts(image, flags, part) for image, part in content.items()}
 
 
@@ -237,7 +237,7 @@ def _read_prompts(image: ImageFile, flags: PromptFlags, content: Any = None) -> 
     if flags.file is None:
         return collect_prompts(flags, volume)
     try:
-        return prompts_from_json(content, volume.geometry, _MaskLoader(volume, flags.file.parent))
+        return prompts_from_json(content, volume.geometry, MaskLoader(volume, flags.file.parent))
     except PromptError as error:
         raise PromptError(f"{flags.file.name}, on {image.name}: {error}") from error
 

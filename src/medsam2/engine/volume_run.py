@@ -1,12 +1,14 @@
 """One segmentation of one volume: prompts in, masks of slices out, one label map at the end."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from medsam2.engine.labels import LabelAssembly
 from medsam2.engine.postprocess import fill_holes, keep_largest_component
@@ -15,14 +17,18 @@ from medsam2.engine.propagate import SliceResult, propagate, sweeps
 from medsam2.engine.track import Track
 from medsam2.errors import ConfigurationError
 from medsam2.frames import FrameStack, IntensityWindow, WindowSetting, choose_window
-from medsam2.memory import new_bank
+from medsam2.memory import MemoryBank, new_bank
 from medsam2.network import Sam2Network
 from medsam2.network.config import check_size
 from medsam2.prompts import PromptSet, ResolvedObject
 from medsam2.spatial import Plane, PlaneView, Segmentation, Volume
+from medsam2.spatial.segmentation import LabelArray
 
 Progress = Callable[[int, int], None]
 """Told (slices done, slices in all); the slices in all are an upper bound until the end."""
+
+
+Fusion = Literal["average", "vote"]
 
 
 @dataclass(frozen=True)
@@ -30,11 +36,13 @@ class SegmentSettings:
     """How a volume is segmented; the names are those of the command's flags and of the report.
 
     Attributes:
-        memory: memory policy, "fifo" or "self-sorting".
+        memory: memory policy, one of `medsam2.memory.POLICIES`.
         plane: plane whose slices are the video; None: what the prompts say, else the plane of acquisition.
         window: intensities shown, see `medsam2.frames.choose_window`.
         size: side of the network's input in pixels; None: what the network was trained at.
         patience: an object is given up in a direction after this many slices in a row without it; 0: never.
+        orientations: further planes in which what was found is looked at again; see `OrientationRun`.
+        fusion: how what was found in several planes becomes one: "average" of logits, or "vote".
         largest_component: keep only the largest connected part of each object.
         fill_holes: fill the background that an object encloses.
     """
@@ -44,12 +52,16 @@ class SegmentSettings:
     window: WindowSetting = "auto"
     size: int | None = None
     patience: int = 3
+    orientations: tuple[Plane, ...] = ()
+    fusion: Fusion = "average"
     largest_component: bool = False
     fill_holes: bool = False
 
     def __post_init__(self) -> None:
         if self.patience < 0:
             raise ConfigurationError(f"patience is {self.patience}; expected 0 (never give up) or more slices")
+        if self.fusion not in get_args(Fusion):
+            raise ConfigurationError(f"fusion is {self.fusion!r}; expected one of {', '.join(get_args(Fusion))}")
         if self.size is not None:
             check_size(self.size)
         new_bank(self.memory)
@@ -65,6 +77,7 @@ class SliceMask:
         plane: of the slice.
         slice_index: index of the slice in the file, along the plane's voxel axis.
         mask: (rows, columns) bool in the plane's view.
+        logits: (4h, 4w) float32, what the network said of it, at its own resolution.
         confidence: estimated intersection over union, [0, 1]; 0 where nothing was found.
         object_score: logit; positive where the network sees the object.
         prompted: the slice was prompted for this object.
@@ -75,6 +88,7 @@ class SliceMask:
     plane: Plane
     slice_index: int
     mask: NDArray[np.bool_]
+    logits: Tensor
     confidence: float
     object_score: float
     prompted: bool
@@ -157,27 +171,46 @@ class _Found:
 
 
 class VolumeRun:
-    """Segments a volume once.
+    """Segments a volume once, each object in one plane.
 
     Args:
         network: in evaluation mode.
         volume: to segment.
-        prompts: of all objects.
-        settings: how.
+        objects: what was prompted, laid into the frames of the volume.
+        settings: how; `plane` was for laying out the prompts, and further `orientations` are another's task.
+        banks: by label, memories to go on with; None: empty ones.
 
     Raises:
-        PromptError: the prompts do not fit the volume.
         ConfigurationError: a setting does not fit.
     """
 
-    def __init__(self, network: Sam2Network, volume: Volume, prompts: PromptSet, settings: SegmentSettings) -> None:
-        self.network, self.volume, self.settings = network, volume, settings
-        resolved = prompts.resolve(volume.geometry, settings.plane)
+    def __init__(
+        self,
+        network: Sam2Network,
+        volume: Volume,
+        objects: Sequence[ResolvedObject],
+        settings: SegmentSettings,
+        banks: Mapping[int, MemoryBank] | None = None,
+    ) -> None:
+        self.network, self.volume, self.objects, self.settings = network, volume, tuple(objects), settings
+        self.banks = banks or {one.label: new_bank(settings.memory) for one in objects}
         self.window = choose_window(volume, settings.window)
-        self._names = prompts.names
-        self._assembly = LabelAssembly(volume.geometry, max(prompts.names))
-        self._found = [_Found(one) for one in sorted(resolved, key=lambda one: one.plane)]
-        self._seconds = 0.0
+        self.seconds = 0.0
+        self._names = {one.label: one.name for one in objects}
+        self._assembly = LabelAssembly(volume.geometry, max(self._names))
+        self._found = [_Found(one) for one in sorted(objects, key=lambda one: one.plane)]
+
+    @classmethod
+    def of_prompts(
+        cls, network: Sam2Network, volume: Volume, prompts: PromptSet, settings: SegmentSettings
+    ) -> "VolumeRun":
+        """A run from a user's prompts.
+
+        Raises:
+            PromptError: the prompts do not fit the volume.
+            ConfigurationError: a setting does not fit.
+        """
+        return cls(network, volume, prompts.resolve(volume.geometry, settings.plane), settings)
 
     def stream(self, progress: Progress | None = None) -> Iterator[SliceMask]:
         """Segment, and hand out each slice as it is found: the prompted ones first, then outward from them.
@@ -205,7 +238,7 @@ class VolumeRun:
         for results in propagate(self.network, frames, tracks, self.settings.patience or None, trust_prompts=True):
             masks = [self._write(found[result.track], frames, result) for result in results]
             spent = time.perf_counter() - began
-            self._seconds += spent
+            self.seconds += spent
             for result in results:
                 found[result.track].seconds += spent / len(results)
             yield masks
@@ -215,7 +248,7 @@ class VolumeRun:
         prompts = {
             frame: object_prompt(prompt, frames, self.network.device) for frame, prompt in prompted.slices.items()
         }
-        return Track(new_bank(self.settings.memory), prompts)
+        return Track(self.banks[prompted.label], prompts)
 
     def _write(self, found: _Found, frames: FrameStack, result: SliceResult) -> SliceMask:
         """Put a slice's mask into the label map. A drawn mask stands as it was drawn, to the pixel."""
@@ -233,20 +266,14 @@ class VolumeRun:
         confidence = result.confidence if mask.any() else 0.0
         found.slices[index] = SliceConfidence(index, confidence, result.object_score, result.prompted)
         found.any_mask |= bool(mask.any())
-        return SliceMask(one.name, one.label, one.plane, index, mask, confidence, result.object_score, result.prompted)
+        return SliceMask(
+            one.name, one.label, one.plane, index, mask, result.logits, confidence, result.object_score, result.prompted
+        )
 
     def result(self) -> SegmentationResult:
         """The label map of all that was found, cleaned as the settings ask, and what there is to say of it."""
         labels = self._assembly.labels
-        # Holes last: what another object loses may leave one.
-        for clean, wanted in (
-            (keep_largest_component, self.settings.largest_component),
-            (fill_holes, self.settings.fill_holes),
-        ):
-            for found in self._found if wanted else ():
-                clean(labels, found.object.label)
-        # Slice by slice, as bincount makes a copy in int64.
-        counts = np.sum([np.bincount(part.ravel(), minlength=max(self._names) + 1) for part in labels], axis=0)
+        counts = clean_and_count(labels, [found.object.label for found in self._found], self.settings)
         found_in_order = sorted(self._found, key=lambda found: list(self._names).index(found.object.label))
         return SegmentationResult(
             segmentation=Segmentation(labels, self.volume.geometry, self._names, self.volume.source),
@@ -254,7 +281,7 @@ class VolumeRun:
             window=self.window,
             settings=self.settings,
             warnings=tuple(_warning(found) for found in found_in_order if not counts[found.object.label]),
-            seconds=self._seconds,
+            seconds=self.seconds,
         )
 
     def _object_result(self, found: _Found, voxels: int) -> ObjectResult:
@@ -270,10 +297,28 @@ class VolumeRun:
         )
 
 
+def clean_and_count(labels: LabelArray, objects: Sequence[int], settings: SegmentSettings) -> NDArray[np.int64]:
+    """Clean the objects of a label map in place as the settings ask; then the number of voxels of each label."""
+    # Holes last: what another object loses may leave one.
+    for clean, wanted in ((keep_largest_component, settings.largest_component), (fill_holes, settings.fill_holes)):
+        for label in objects if wanted else ():
+            clean(labels, label)
+    # Slice by slice, as bincount makes a copy in int64.
+    counts: NDArray[np.int64] = np.sum(
+        [np.bincount(part.ravel(), minlength=max(objects) + 1) for part in labels], axis=0
+    )
+    return counts
+
+
 def slice_index(view: PlaneView, frame: int) -> int:
     """The index in the file of a frame of a plane's view."""
     index = view.to_index([[frame, 0, 0]])[0]
     return round(float(index[view.voxel_axis]))
+
+
+def frame_number(view: PlaneView, slice_index: int) -> int:
+    """The frame of a plane's view that shows a slice of the file; the inverse of `slice_index`."""
+    return view.frame_count - 1 - slice_index if view.flipped[0] else slice_index
 
 
 def _most_visits(view: PlaneView, found: list[_Found]) -> int:

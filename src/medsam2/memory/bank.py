@@ -36,7 +36,7 @@ class MemoryQuery:
 
 
 class MemoryBank(Protocol):
-    """The memory of one object. A policy is one class with these three verbs."""
+    """The memory of one object. A policy is one class with these four verbs."""
 
     def add_prompted(self, entry: MemoryEntry) -> None:
         """Remember a frame that the user prompted; it replaces what was remembered of that frame."""
@@ -46,3 +46,6 @@ class MemoryBank(Protocol):
 
     def select(self, query: MemoryQuery) -> MemorySelection:
         """Which memories the frame attends to; there is at least one prompted frame."""
+
+    def carried_over(self) -> "MemoryBank":
+        """The bank with which another plane of the same volume begins: what is worth knowing there, too."""

@@ -59,6 +59,10 @@ class FifoBank:
             before=mask_before(query, masks) if self.ordered else None,
         )
 
+    def carried_over(self) -> "FifoBank":
+        """An empty bank: times mean nothing in another plane."""
+        return FifoBank(self.ordered)
+
     def _nearest_prompted(self, frame: int) -> dict[int, MemoryEntry]:
         """The prompted frames to attend to, in the order in which they were prompted."""
         if len(self.prompted) <= PROMPTED_MEMORIES:

@@ -1,7 +1,7 @@
 """The bank that all sorting policies share: who may enter, what is pinned, what is attended to."""
 
 from collections.abc import Sequence
-from dataclasses import Field, dataclass, field
+from dataclasses import Field, dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
 from torch import Generator, Tensor
@@ -11,6 +11,9 @@ from medsam2.memory.nearby import JUST_BEFORE, mask_before, out_of_reach
 from medsam2.memory.resampling import Resampling
 from medsam2.memory.similarity import image_of, similarity
 from medsam2.network import MemoryEntry, MemorySelection
+
+ELSEWHERE = -1_000_000
+"""Indices of frames of another plane go down from this one: far from all that a sweep asks for."""
 
 
 class SortingRule(Protocol):
@@ -102,6 +105,16 @@ class SortedBank:
             times=(0.0,) * pinned + tuple((rank + 1) / self.policy.capacity for rank in ranks),
             before=mask_before(query, self._masks) if self.ordered else None,
         )
+
+    def carried_over(self) -> "SortedBank":
+        """A bank that holds the same memories, pinned and kept, as if of frames that no sweep will reach."""
+        other = SortedBank(self.policy, self.generator, self.ordered)
+        # Frames are told apart by their indices, and those of another plane would be taken for these.
+        entries = [*self.prompted.values(), *self.kept]
+        moved = [replace(entry, frame=ELSEWHERE - number) for number, entry in enumerate(entries)]
+        other.prompted = {entry.frame: entry for entry in moved[: len(self.prompted)]}
+        other.kept = moved[len(self.prompted) :]
+        return other
 
     def _picked(self, image: Tensor) -> list[tuple[int, MemoryEntry]]:
         """Ranks from 0, and the memories that have them, once for each time that they are attended to."""

@@ -127,6 +127,8 @@ def _settings(result: SegmentationResult) -> dict[str, Any]:
         "window": {"name": window.name, "lower": window.lower, "upper": window.upper},
         "size": settings.size,
         "patience": settings.patience,
+        "orientations": settings.orientations,
+        "fusion": settings.fusion,
         "largest_component": settings.largest_component,
         "fill_holes": settings.fill_holes,
     }

@@ -125,8 +125,8 @@ class ClipRun:
         """Take some of the tracks, or all, to a frame; the rows that come back count all tracks."""
         chosen = list(range(len(self.tracks))) if rows is None else rows
         features = self.features[index] if rows is None else self.features[index].take(self._index(chosen))
-        # A prompt says that the object is there. Without one the network decides, as it must in use: what it remembers of
-        # its own mistakes is what it has to learn to mistrust.
+        # A prompt says that the object is there. Without one the network decides, as it must in use: what it remembers
+        # of its own mistakes is what it has to learn to mistrust.
         prompted = any(self.batch.steps[index] in self.tracks[row].prompts for row in chosen)
         present = torch.ones(len(chosen), dtype=torch.bool, device=self.batch.truth.device) if prompted else None
         moment = Moment(self.batch.steps[index], 1, LONG_VIDEO)
