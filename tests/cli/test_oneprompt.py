@@ -111,7 +111,8 @@ def test_the_table_and_the_report_say_what_was_found(call, tmp_path):
         assert row["status"] == ("found" if found.any() else "not found")
         assert row["object"] == "nucleus"
     told = json.loads((out / "report.json").read_text())
-    assert told["settings"] == {"memory": "fifo", "window": "full", "size": None, "instances": False}
+    expected = {"memory": "fifo", "memory_options": {}, "memory_seed": None, "window": "full", "size": None}
+    assert told["settings"] == expected | {"instances": False}
     assert told["templates"][0]["image"] == "a.png"
     assert told["templates"][0]["prompts"]["objects"][0]["boxes"] == [[5, 5, 0, 20, 18, 0]]
     assert told["model"]["name"] == "tiny"

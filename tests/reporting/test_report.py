@@ -52,6 +52,8 @@ def test_what_is_said_of_the_run(result, geometry, volume):
         },
         "settings": {
             "memory": "fifo",
+            "memory_options": {},
+            "memory_seed": None,
             "plane": None,
             "window": {"name": "grey", "lower": 0.0, "upper": 100.0},
             "size": None,

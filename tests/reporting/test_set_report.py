@@ -38,7 +38,14 @@ def test_the_report_says_what_was_done_and_found(result, tmp_path):
     told = json.loads((tmp_path / "report.json").read_text())
     assert (told["report_version"], told["medsam2_version"], told["seconds"]) == (1, __version__, 1.235)
     assert told["model"] == {"name": "tiny"}
-    assert told["settings"] == {"memory": "self-sorting", "window": "auto", "size": None, "instances": False}
+    assert told["settings"] == {
+        "memory": "self-sorting",
+        "memory_options": {},
+        "memory_seed": None,
+        "window": "auto",
+        "size": None,
+        "instances": False,
+    }
     assert told["templates"] == [{"image": "t.png", "prompts": {"objects": []}}]
     assert told["warnings"] == ["a warning"]
     assert told["objects"] == [

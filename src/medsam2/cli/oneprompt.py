@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from medsam2.cli.options import Debug, Device, Model, Quiet, Verbose
+from medsam2.cli.options import Debug, Device, Memory, MemoryOption, MemorySeed, Model, Quiet, Verbose
 from medsam2.cli.output import Output
 from medsam2.cli.prompt_flags import MaskLoader, PromptFlags, collect_prompts, read_json
 from medsam2.engine.set_result import SetResult, SetSettings
@@ -18,7 +18,7 @@ from medsam2.errors import FormatError, InputError, PromptError
 from medsam2.frames import image_view
 from medsam2.io import ImageFile, find_images, write_segmentation
 from medsam2.io.atomic import written_whole
-from medsam2.memory import POLICIES
+from medsam2.memory import MemoryOptions
 from medsam2.prompts import CoordinateSpace, PromptSet, prompts_from_json, prompts_to_json
 from medsam2.reporting import (
     ContactSheet,
@@ -61,7 +61,9 @@ def oneprompt(
     name: Annotated[str | None, typer.Option(help="Name of the object of --point and --box.")] = None,
     instances: Annotated[bool, typer.Option(help="Number the connected parts of each image's objects 1..n.")] = False,
     model: Model = DEFAULT_MODEL,
-    memory: Annotated[str, typer.Option(help=f"Memory policy: {', '.join(POLICIES)}.")] = "self-sorting",
+    memory: Memory = "self-sorting",
+    memory_option: MemoryOption = None,
+    memory_seed: MemorySeed = None,
     window: Annotated[
         str, typer.Option(help="Intensities shown: auto (each image by itself), a CT preset, percentile, full, or W,L.")
     ] = "auto",
@@ -73,7 +75,7 @@ def oneprompt(
 ) -> None:
     """Segment a set of images from one prompted image, the template; their order changes nothing."""
     out = Output(quiet, verbose)
-    settings = SetSettings(memory, window, size, instances)
+    settings = SetSettings(memory, MemoryOptions.parse(memory_option or ()), memory_seed, window, size, instances)
     flags = PromptFlags(tuple(point or ()), tuple(box or ()), tuple(mask or ()), prompts, CoordinateSpace.VOXEL, name)
     found = find_images(images)
     templates = collect_templates(flags, template or (), found)

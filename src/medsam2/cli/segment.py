@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from medsam2.cli.options import Debug, Device, Model, Quiet, Verbose
+from medsam2.cli.options import Debug, Device, Memory, MemoryOption, MemorySeed, Model, Quiet, Verbose
 from medsam2.cli.output import Output
 from medsam2.cli.prompt_flags import PromptFlags, collect_prompts
 from medsam2.engine.volume_run import Fusion, SegmentationResult, SegmentSettings
 from medsam2.errors import ConfigurationError, FormatError
 from medsam2.io import check_output, read_volume, write_segmentation
-from medsam2.memory import POLICIES
+from medsam2.memory import MemoryOptions
 from medsam2.prompts import CoordinateSpace, prompts_to_json
 from medsam2.reporting import build_report, object_statistics, preview, result_table, write_preview, write_report
 from medsam2.segmenter import DEFAULT_MODEL, Segmenter
@@ -37,7 +37,9 @@ def segment(
     space: Annotated[CoordinateSpace, typer.Option(help="What --point and --box count.")] = CoordinateSpace.VOXEL,
     name: Annotated[str | None, typer.Option(help="Name of the object of --point and --box.")] = None,
     model: Model = DEFAULT_MODEL,
-    memory: Annotated[str, typer.Option(help=f"Memory policy: {', '.join(POLICIES)}.")] = "fifo",
+    memory: Memory = "fifo",
+    memory_option: MemoryOption = None,
+    memory_seed: MemorySeed = None,
     plane: Annotated[Plane | None, typer.Option(help="Slices to go through; by default, as the prompts say.")] = None,
     window: Annotated[
         str, typer.Option(help="Intensities shown: auto, a CT preset (abdomen, lung, ...), percentile, full, or W,L.")
@@ -62,6 +64,8 @@ def segment(
     """Segment a scan from clicks, boxes or drawn slices: prompt one slice, get all of them."""
     settings = SegmentSettings(
         memory=memory,
+        memory_options=MemoryOptions.parse(memory_option or ()),
+        memory_seed=memory_seed,
         plane=plane,
         window=window,
         size=size,

@@ -1,10 +1,10 @@
 """What is asked of a set of images, and what comes back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from medsam2.frames import IntensityWindow, WindowSetting
-from medsam2.memory import new_bank
+from medsam2.memory import MemoryOptions, new_banks
 from medsam2.network.config import check_size
 from medsam2.spatial import Segmentation, Volume
 
@@ -15,12 +15,16 @@ class SetSettings:
 
     Attributes:
         memory: memory policy; "fifo" remembers the images that were visited last.
+        memory_options: what differs from the policy's defaults; see `MemoryOptions`.
+        memory_seed: memories are drawn at random from this seed; None: nothing is random.
         window: intensities shown, chosen for each image by itself, see `medsam2.frames.choose_window`.
         size: side of the network's input in pixels; None: what the network was trained at.
         instances: the connected parts of an image's objects get labels of their own, 1..n, object by object.
     """
 
     memory: str = "self-sorting"
+    memory_options: MemoryOptions = field(default_factory=MemoryOptions)
+    memory_seed: int | None = None
     window: WindowSetting = "auto"
     size: int | None = None
     instances: bool = False
@@ -28,7 +32,7 @@ class SetSettings:
     def __post_init__(self) -> None:
         if self.size is not None:
             check_size(self.size)
-        new_bank(self.memory)
+        new_banks(1, self.memory, self.memory_options)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from medsam2.engine.track import Moment, Track, advance
 from medsam2.engine.volume_run import Progress
 from medsam2.errors import FormatError, InputError, PromptError
 from medsam2.frames import FrameStack, ImageSet, SetImage
-from medsam2.memory import MemoryBank, MemoryQuery, new_bank
+from medsam2.memory import MemoryBank, MemoryQuery, new_banks
 from medsam2.network import ImageFeatures, MemoryEntry, MemorySelection, Sam2Network
 from medsam2.prompts import PromptSet, SlicePrompt
 from medsam2.spatial import Segmentation
@@ -103,7 +103,10 @@ class SetRun:
         self.network, self.settings = network, settings
         self.images = ImageSet(images, settings.window, settings.size or network.config.size)
         self.names = joined_names(templates)
-        self._tracks = [Track(new_bank(settings.memory, ordered=False)) for _ in self.names]
+        banks = new_banks(
+            len(self.names), settings.memory, settings.memory_options, settings.memory_seed, ordered=False
+        )
+        self._tracks = [Track(bank) for bank in banks]
         # By name, as the order in which they were given must tell nothing.
         self._templates = [self._template(n, name, templates[name]) for n, name in enumerate(sorted(templates))]
         self._prompts = {template.position: template.prompts for template in self._templates}

@@ -17,7 +17,7 @@ from medsam2.engine.propagate import SliceResult, propagate, sweeps
 from medsam2.engine.track import Track
 from medsam2.errors import ConfigurationError
 from medsam2.frames import FrameStack, IntensityWindow, WindowSetting, choose_window
-from medsam2.memory import MemoryBank, new_bank
+from medsam2.memory import MemoryBank, MemoryOptions, new_banks
 from medsam2.network import Sam2Network
 from medsam2.network.config import check_size
 from medsam2.prompts import PromptSet, ResolvedObject
@@ -37,6 +37,8 @@ class SegmentSettings:
 
     Attributes:
         memory: memory policy, one of `medsam2.memory.POLICIES`.
+        memory_options: what differs from the policy's defaults; see `MemoryOptions`.
+        memory_seed: memories are drawn at random from this seed; None: nothing is random.
         plane: plane whose slices are the video; None: what the prompts say, else the plane of acquisition.
         window: intensities shown, see `medsam2.frames.choose_window`.
         size: side of the network's input in pixels; None: what the network was trained at.
@@ -48,6 +50,8 @@ class SegmentSettings:
     """
 
     memory: str = "fifo"
+    memory_options: MemoryOptions = field(default_factory=MemoryOptions)
+    memory_seed: int | None = None
     plane: Plane | None = None
     window: WindowSetting = "auto"
     size: int | None = None
@@ -64,7 +68,7 @@ class SegmentSettings:
             raise ConfigurationError(f"fusion is {self.fusion!r}; expected one of {', '.join(get_args(Fusion))}")
         if self.size is not None:
             check_size(self.size)
-        new_bank(self.memory)
+        new_banks(1, self.memory, self.memory_options)
 
 
 @dataclass(frozen=True)
@@ -193,7 +197,7 @@ class VolumeRun:
         banks: Mapping[int, MemoryBank] | None = None,
     ) -> None:
         self.network, self.volume, self.objects, self.settings = network, volume, tuple(objects), settings
-        self.banks = banks or {one.label: new_bank(settings.memory) for one in objects}
+        self.banks = banks or _empty_banks(objects, settings)
         self.window = choose_window(volume, settings.window)
         self.seconds = 0.0
         self._names = {one.label: one.name for one in objects}
@@ -295,6 +299,11 @@ class VolumeRun:
             slices=tuple(found.slices[index] for index in sorted(found.slices)),
             seconds=found.seconds,
         )
+
+
+def _empty_banks(objects: Sequence[ResolvedObject], settings: SegmentSettings) -> dict[int, MemoryBank]:
+    banks = new_banks(len(objects), settings.memory, settings.memory_options, settings.memory_seed)
+    return {one.label: bank for one, bank in zip(objects, banks, strict=True)}
 
 
 def clean_and_count(labels: LabelArray, objects: Sequence[int], settings: SegmentSettings) -> NDArray[np.int64]:

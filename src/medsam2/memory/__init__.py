@@ -3,7 +3,7 @@
 from medsam2.memory.bank import MemoryBank, MemoryQuery
 from medsam2.memory.fifo import FifoBank
 from medsam2.memory.options import MemoryOptions, Weights
-from medsam2.memory.policies import POLICIES, SelfSortingBank, new_bank
+from medsam2.memory.policies import POLICIES, SelfSortingBank, new_bank, new_banks
 from medsam2.memory.sorted_bank import SortedBank, SortingPolicy, SortingRule
 
 SelfSortingOptions = MemoryOptions
@@ -22,4 +22,5 @@ __all__ = [
     "SortingRule",
     "Weights",
     "new_bank",
+    "new_banks",
 ]

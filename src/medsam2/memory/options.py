@@ -1,7 +1,9 @@
 """What may be chosen about a memory policy."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from difflib import get_close_matches
+from typing import Any, Literal, Self, get_args
 
 from medsam2.errors import ConfigurationError
 
@@ -51,6 +53,48 @@ class MemoryOptions:
         if self.resample is False and (self.weights is not None or self.draws is not None):
             raise ConfigurationError("resample is off, yet weights or draws are given; leave them out, or resample")
 
+    @classmethod
+    def parse(cls, texts: Sequence[str]) -> Self:
+        """Options as they are typed: `name=value`, truth as true or false.
+
+        Raises:
+            ConfigurationError: there is no such option, or the value is none for it.
+
+        Example:
+            >>> MemoryOptions.parse(["capacity=8", "resample=false"]).given()
+            {'capacity': 8, 'resample': False}
+        """
+        given: dict[str, Any] = {}
+        for text in texts:
+            name, _, value = (part.strip() for part in text.partition("="))
+            if name not in READERS:
+                near = get_close_matches(name, READERS, 1)
+                hint = f" Did you mean '{near[0]}'?" if near else ""
+                raise ConfigurationError(
+                    f"memory option '{text}': expected name=value; the names are {', '.join(READERS)}.{hint}"
+                )
+            try:
+                given[name] = READERS[name](value)
+            except (KeyError, ValueError) as error:
+                raise ConfigurationError(f"memory option '{text}': '{value}' is no value of {name}") from error
+        return cls(**given)
+
     def given(self) -> dict[str, Any]:
         """The options that were chosen, by name."""
         return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def _truth(text: str) -> bool:
+    return {"true": True, "false": False}[text.lower()]
+
+
+READERS: Mapping[str, Callable[[str], Any]] = {
+    "capacity": int,
+    "confidence_threshold": float,
+    "dissimilar": _truth,
+    "resample": _truth,
+    "weights": str,
+    "draws": int,
+    "pin_prompted": _truth,
+}
+"""How each option is read from text."""

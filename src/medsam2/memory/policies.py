@@ -64,6 +64,25 @@ def new_bank(
     return FifoBank(ordered)
 
 
+def new_banks(
+    count: int, policy: str, options: MemoryOptions | None = None, seed: int | None = None, ordered: bool = True
+) -> list[MemoryBank]:
+    """Empty banks for several objects, which draw in turn from one generator.
+
+    Args:
+        count: of objects.
+        policy: see `new_bank`.
+        options: see `new_bank`.
+        seed: memories are drawn at random from this seed; None: nothing is random.
+        ordered: see `new_bank`.
+
+    Raises:
+        ConfigurationError: see `new_bank`.
+    """
+    generator = None if seed is None else Generator().manual_seed(seed)
+    return [new_bank(policy, options, generator, ordered) for _ in range(count)]
+
+
 def _settled(name: str, given: Mapping[str, Any]) -> SortingPolicy:
     """A sorting policy with the given options in place of its defaults."""
     policy = SORTING_POLICIES[name]

@@ -123,6 +123,8 @@ def _settings(result: SegmentationResult) -> dict[str, Any]:
     settings, window = result.settings, result.window
     return {
         "memory": settings.memory,
+        "memory_options": settings.memory_options.given(),
+        "memory_seed": settings.memory_seed,
         "plane": settings.plane,
         "window": {"name": window.name, "lower": window.lower, "upper": window.upper},
         "size": settings.size,

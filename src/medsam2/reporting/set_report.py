@@ -138,6 +138,8 @@ def _settings(settings: SetSettings) -> dict[str, Any]:
         window = (window.lower, window.upper)
     return {
         "memory": settings.memory,
+        "memory_options": settings.memory_options.given(),
+        "memory_seed": settings.memory_seed,
         "window": window,
         "size": settings.size,
         "instances": settings.instances,
