@@ -177,7 +177,7 @@ def test_equal_images_take_turns_by_name():
 def test_fifo_remembers_the_images_visited_last():
     network = Doubtful()
     sides = {"t": 6} | {f"n{side:02d}": side for side in range(3, 13)}
-    _, masks = run(squares(**sides), CORNER, SetSettings("fifo", (0.0, 255.0)), network)
+    _, masks = run(squares(**sides), CORNER, SetSettings("fifo", window=(0.0, 255.0)), network)
     assert network.attended == [1] * 10 + [1, 2, 3, 4, 5, 6, 7, 7, 7, 7]
     assert all(mask.objects[0].in_memory for mask in masks.values())
 
@@ -314,7 +314,7 @@ def test_a_large_set_streams_in_flat_memory(memory):
     Watched.alive, Watched.most = set(), 0
     network = IntensityNetwork()
     images = [Watched(f"{number:03d}", None) for number in range(200)]
-    one = SetRun(network, images, {"000": PromptSet((DARK_CLICK,))}, SetSettings(memory, (0.0, 255.0)))
+    one = SetRun(network, images, {"000": PromptSet((DARK_CLICK,))}, SetSettings(memory, window=(0.0, 255.0)))
     count, most_features = 0, 0
     for _ in one.stream():
         count += 1
