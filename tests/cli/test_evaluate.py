@@ -109,7 +109,7 @@ def test_quiet_says_nothing_and_fewer_cases_can_be_asked_for(call, folder, tmp_p
     [
         (("--protocol", "bx"), 2, "'bx' is no protocol; choose among box, click, clicks3, box-volume"),
         (("--protocol", ","), 2, "no protocol was named"),
-        (("--on", "nowhere"), 3, "nowhere is no folder; expected 'synthetic', 'examples'"),
+        (("--on", "nowhere"), 3, "nowhere does not exist; expected a folder of NAME"),
         (("--cases", "0"), 2, "0 cases were asked for"),
         (("--patience", "-1"), 2, "patience is -1"),
     ],

@@ -1,3 +1,5 @@
+"""A user's own folder: pairs by name, names of structures, and every fault at once."""
+
 import json
 
 import nibabel
@@ -5,12 +7,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medsam2.errors import ConfigurationError, FormatError, GeometryError
-from medsam2.evaluation.folder_cases import find_pairs, folder_set
+from medsam2.datasets.catalogue import open_dataset
+from medsam2.datasets.folder import FOLDER
+from medsam2.errors import FormatError
 
 LABELS = np.zeros((6, 5, 4), np.uint8)
 LABELS[1:3, 1:3, 1:3] = 2
 LABELS[4, 4, 2:] = 5
+
+
+def folder_set(path):
+    return open_dataset(FOLDER, path)
 
 
 def write(path, array, affine=None):
@@ -63,38 +70,43 @@ def test_names_that_cannot_be_read_are_refused(tmp_path, text):
 
 
 def test_what_is_missing_is_named_before_anything_runs(tmp_path):
-    with pytest.raises(FormatError, match=r"nowhere is no folder; expected 'synthetic', 'examples', or a folder"):
+    with pytest.raises(FormatError, match=r"nowhere does not exist; expected a folder of NAME\.nii\.gz and NAME_label"):
         folder_set(tmp_path / "nowhere")
-    with pytest.raises(FormatError, match="holds no image"):
+    with pytest.raises(FormatError, match="holds no such files; expected NAME"):
         folder_set(tmp_path)
     write_pair(tmp_path, "a")
     write(tmp_path / "z.nii.gz", LABELS)
-    with pytest.raises(FormatError, match=r"z\.nii\.gz: has no labels; expected z_label with a suffix such as .nii.gz"):
+    with pytest.raises(FormatError, match=r"z\.nii\.gz: has no labels; expected NAME\.nii\.gz and NAME_label"):
         folder_set(tmp_path)
     (tmp_path / "z.nii.gz").rename(tmp_path / "y_label.nii.gz")
-    with pytest.raises(FormatError, match=r"y_label\.nii\.gz: has no image; expected y with"):
+    with pytest.raises(FormatError, match=r"y_label\.nii\.gz: has no image; expected"):
         folder_set(tmp_path)
 
 
-def test_what_is_missing_in_two_folders(tmp_path):
+def test_two_files_of_one_name_in_two_folders(tmp_path):
     write(tmp_path / "images" / "a.nii.gz", LABELS)
-    (tmp_path / "labels").mkdir()
-    with pytest.raises(FormatError, match=r"a\.nii\.gz: has no labels; expected a file named a in .*labels$"):
-        find_pairs(tmp_path)
     write(tmp_path / "images" / "a.nii", LABELS)
-    with pytest.raises(FormatError, match=r"a\.nii\.gz and .*a\.nii have one name|a\.nii and .*have one name"):
-        find_pairs(tmp_path)
+    write(tmp_path / "labels" / "a.nii", LABELS)
+    with pytest.raises(FormatError, match=r"a\.nii\.gz and .*a\.nii are of one case, 'a'; expected one file a case"):
+        folder_set(tmp_path)
 
 
-def test_other_grids_and_empty_labels_are_refused(tmp_path):
+def test_other_grids_and_empty_labels_are_refused_together(tmp_path):
     write_pair(tmp_path, "a")
     write(tmp_path / "a_label.nii.gz", LABELS, np.diag([1, 1, 3.5, 1]))
-    with pytest.raises(GeometryError, match=r"a_label\.nii\.gz: a: the labels lie on .*3\.50 mm, the image on"):
-        folder_set(tmp_path)
-    write_pair(tmp_path, "a", np.zeros_like(LABELS))
-    with pytest.raises(ConfigurationError, match=r"a_label\.nii\.gz: holds nothing but background"):
-        folder_set(tmp_path)
-    write_pair(tmp_path, "a")
+    write_pair(tmp_path, "b", np.zeros_like(LABELS))
+    write_pair(tmp_path, "c")
     (tmp_path / "labels.json").write_text('{"7": "gone"}')
-    with pytest.raises(ConfigurationError, match=r"holds none of the labels that labels\.json names"):
+    with pytest.raises(FormatError) as error:
         folder_set(tmp_path)
+    first, *problems = str(error.value).splitlines()
+    assert first.endswith("3 problems, to be mended, or left out by a manifest:")
+    assert problems == [
+        f"  - {tmp_path / 'a_label.nii.gz'}: a: the labels hold none of the labels to score; expected at least one structure",
+        f"  - {tmp_path / 'b_label.nii.gz'}: b: the labels hold nothing but background; expected at least one structure",
+        f"  - {tmp_path / 'c_label.nii.gz'}: c: the labels hold none of the labels to score; expected at least one structure",
+    ]
+    (tmp_path / "labels.json").unlink()
+    with pytest.raises(FormatError, match=r"a_label\.nii\.gz: a: the labels lie on .*3\.50 mm, the image on") as error:
+        folder_set(tmp_path)
+    assert "2 problems" in str(error.value)

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from medsam2.evaluation.cases import CaseSet, CaseSource
+from medsam2.datasets.cases import CaseSet, CaseSource
 from medsam2.evaluation.harness import evaluate
 from medsam2.evaluation.protocols import Protocol
 from medsam2.evaluation.run_log import RunLog

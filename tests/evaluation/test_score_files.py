@@ -6,7 +6,7 @@ import pytest
 
 from medsam2.engine.volume_run import SegmentSettings
 from medsam2.errors import FormatError
-from medsam2.evaluation.cases import CaseSet, joint_sha256
+from medsam2.datasets.cases import CaseSet, joint_sha256
 from medsam2.evaluation.protocols import Protocol
 from medsam2.evaluation.run_log import ScoredCase
 from medsam2.evaluation.score_files import FACTS, run_header, scores_report, write_scores

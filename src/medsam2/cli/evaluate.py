@@ -12,17 +12,16 @@ from rich.text import Text
 
 from medsam2.cli.options import Debug, Device, Model, Quiet, Verbose
 from medsam2.cli.output import Output
+from medsam2.datasets import LAYOUTS, CaseSet, Choice, layout_at, open_dataset
 from medsam2.engine.volume_run import SegmentSettings
 from medsam2.errors import ConfigurationError
 from medsam2.evaluation import (
-    CaseSet,
     Protocol,
     RunLog,
     StructureScores,
     comparisons,
     evaluate,
     example_set,
-    folder_set,
     means,
     run_header,
     unseen_synthetic_set,
@@ -30,6 +29,9 @@ from medsam2.evaluation import (
 )
 from medsam2.evaluation.scores import is_known
 from medsam2.segmenter import DEFAULT_MODEL, Segmenter
+
+BUILT_IN = ("synthetic", "examples")
+"""What `--on` may name that is not on the user's disk."""
 
 ON_SLICES = {
     "box": "box",
@@ -74,12 +76,21 @@ BASELINE_NAMES = {
 
 
 def evaluate_command(
-    on: Annotated[str, typer.Option(help="synthetic, examples, or a folder of scans with labels.")] = "synthetic",
+    on: Annotated[
+        str,
+        typer.Option(
+            help="synthetic, examples, a folder of scans with labels, a table (.csv) of them, or LAYOUT:PATH with a "
+            f"layout of {', '.join(LAYOUTS)}."
+        ),
+    ] = "synthetic",
     model: Model = DEFAULT_MODEL,
     protocol: Annotated[str, typer.Option(help="Which to run, separated by commas.", show_default="all")] = ",".join(
         Protocol
     ),
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the scores.")] = Path("evaluation-output"),
+    split: Annotated[str | None, typer.Option(help="Only cases of this split, e.g. test.")] = None,
+    splits: Annotated[Path | None, typer.Option(help="JSON file of patients by split, in place of the set's.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Only this channel, where cases have several, e.g. t2f.")] = None,
     cases: Annotated[int | None, typer.Option(help="Only so many cases, spread over the set.")] = None,
     memory: Annotated[str, typer.Option(help="Memory policy: fifo or self-sorting.")] = "fifo",
     size: Annotated[int | None, typer.Option(help="Side of the network's input; by default as it was trained.")] = None,
@@ -95,7 +106,7 @@ def evaluate_command(
     """
     protocols = parse_protocols(protocol)
     settings = SegmentSettings(memory=memory, size=size, patience=patience)
-    chosen = find_set(on).spread(cases)
+    chosen = find_set(on, Choice(split, channel, cases, splits))
     segmenter = Segmenter.from_pretrained(model, device)
     out = Output(quiet, verbose)
     header = run_header(segmenter.describe(), chosen, protocols, settings)
@@ -113,11 +124,18 @@ def evaluate_command(
     out.say(f"wrote {' and '.join(str(path) for path in written)}")
 
 
-def find_set(on: str) -> CaseSet:
-    """The cases that `--on` means."""
-    if on == "synthetic":
-        return unseen_synthetic_set()
-    return example_set() if on == "examples" else folder_set(Path(on))
+def find_set(on: str, choice: Choice) -> CaseSet:
+    """The cases that `--on` means, checked.
+
+    Raises:
+        FormatError: files are missing, do not fit or cannot be read.
+        ConfigurationError: `--on` or the choice means nothing.
+    """
+    if on not in BUILT_IN:
+        return open_dataset(*layout_at(on), choice)
+    if choice.split or choice.splits or choice.channel:
+        raise ConfigurationError(f"the set '{on}' has no splits and no channels; leave --split and the like out")
+    return (unseen_synthetic_set() if on == "synthetic" else example_set()).spread(choice.count)
 
 
 def parse_protocols(text: str) -> tuple[Protocol, ...]:

@@ -1,13 +1,14 @@
-"""What is evaluated on: an image or volume, its reference labels, and which of them count."""
+"""A case: an image or volume, its reference labels, and which of them count; and sets of cases."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +26,11 @@ class Case:
         name: what it is called; each case of a set has its own.
         volume: what the segmenter sees. The pictures of an unordered set are its slices.
         reference: the truth, on the same grid.
-        names: the structures to score, by label; each has at least one voxel.
+        names: the structures to score, by number; each has at least one voxel. A structure's number is its label in
+            the reference, unless it is a region.
         ordered: the slices are those of a volume; else independent pictures of like scenes.
+        regions: the labels that make up a structure, by its number, where that is not the one label of that number:
+            regions may overlap, as the optic cup lies in the optic disc.
 
     Raises:
         GeometryError: volume and reference lie on different grids.
@@ -38,15 +42,18 @@ class Case:
     reference: Segmentation
     names: Mapping[int, str]
     ordered: bool = True
+    regions: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", MappingProxyType(dict(sorted(self.names.items()))))
+        object.__setattr__(self, "regions", MappingProxyType(dict(sorted(self.regions.items()))))
         if not self.volume.geometry.same_grid(self.reference.geometry):
             raise GeometryError(
                 f"{self.name}: the labels lie on {self.reference.geometry.describe()}, the image on "
                 f"{self.volume.geometry.describe()}, or they are turned or shifted; expected one grid"
             )
-        missing = sorted(set(self.names) - set(labels_present(self.reference)))
+        present = set(labels_present(self.reference))
+        missing = sorted(number for number in self.names if present.isdisjoint(self.labels_of(number)))
         if missing or not self.names:
             what = f"label {missing[0]} has no voxel" if missing else "no structure is named"
             raise ConfigurationError(f"{self.name}: {what}; name labels that the reference holds")
@@ -61,13 +68,21 @@ class Case:
         """Whether a prompt on one slice can be carried to others, as in a video."""
         return self.ordered and self.view.frame_count > 1
 
+    def labels_of(self, number: int) -> tuple[int, ...]:
+        """The labels that make up a structure."""
+        return self.regions.get(number, (number,))
+
     def truth(self, label: int) -> MaskArray:
         """The reference of a structure as frames of the view, (T, R, C)."""
-        return self.view.to_frames(self.reference.labels) == label
+        return self._mask(self.view.to_frames(self.reference.labels), label)
 
     def truth_on(self, frame: int, label: int) -> MaskArray:
         """The reference of a structure on one frame, (R, C)."""
-        mask: MaskArray = self.view.to_frames(self.reference.labels)[frame] == label
+        return self._mask(self.view.to_frames(self.reference.labels)[frame], label)
+
+    def _mask(self, labels: NDArray[Any], number: int) -> MaskArray:
+        wanted = self.labels_of(number)
+        mask: MaskArray = labels == wanted[0] if len(wanted) == 1 else np.isin(labels, wanted)
         return mask
 
     @cached_property
@@ -93,7 +108,9 @@ class Case:
     @cached_property
     def labels_sha256(self) -> str:
         """SHA-256 of the labels, and of which of them are scored under which name."""
-        return _sha256(self.reference.labels, text=repr((list(self.names.items()), self.ordered)))
+        regions = [(number, labels) for number, labels in self.regions.items() if number in self.names]
+        told = (list(self.names.items()), self.ordered, *([regions] if regions else []))
+        return _sha256(self.reference.labels, text=repr(told))
 
     @property
     def sha256(self) -> str:
@@ -108,10 +125,21 @@ class CaseSource:
     Attributes:
         name: of the case.
         load: gives it.
+        patient: whose case it is, where several may be of one; None: a patient of its own.
+        split: the part of the set that it belongs to, such as "training" or "test"; None if nothing says so.
+        channel: what the image shows where the same anatomy was taken in several ways, such as "t2f"; else None.
     """
 
     name: str
     load: Callable[[], Case]
+    patient: str | None = None
+    split: str | None = None
+    channel: str | None = None
+
+    @property
+    def whose(self) -> str:
+        """The patient, or the case's own name."""
+        return self.patient or self.name
 
 
 @dataclass(frozen=True)
@@ -121,12 +149,12 @@ class CaseSet:
     Attributes:
         name: what it is called in reports.
         sources: its cases.
-        facts: what a report should state of it, e.g. the seed.
+        facts: what a report should state of it, e.g. the seed or the licence; plain values, as JSON takes them.
     """
 
     name: str
     sources: tuple[CaseSource, ...]
-    facts: Mapping[str, str | int]
+    facts: Mapping[str, Any]
 
     def spread(self, count: int | None) -> CaseSet:
         """A smaller set: `count` cases evenly spread over this one, None for all.
@@ -139,7 +167,7 @@ class CaseSet:
         if count < 1:
             raise ConfigurationError(f"{count} cases were asked for; expected at least 1")
         chosen = tuple(self.sources[place * len(self.sources) // count] for place in range(count))
-        return CaseSet(self.name, chosen, self.facts)
+        return replace(self, sources=chosen)
 
 
 def labels_present(reference: Segmentation) -> list[int]:

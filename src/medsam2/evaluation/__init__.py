@@ -1,8 +1,7 @@
 """Validation without fooling ourselves: fixed sets, declared prompts, and the trivial baselines beside every score."""
 
-from medsam2.evaluation.cases import Case, CaseSet, CaseSource
+from medsam2.datasets.cases import Case, CaseSet, CaseSource
 from medsam2.evaluation.example_cases import example_set
-from medsam2.evaluation.folder_cases import folder_set
 from medsam2.evaluation.harness import evaluate
 from medsam2.evaluation.protocols import PROTOCOLS, Protocol, Segmenting
 from medsam2.evaluation.run_log import RunLog, ScoredCase
@@ -27,7 +26,6 @@ __all__ = [
     "comparisons",
     "evaluate",
     "example_set",
-    "folder_set",
     "means",
     "run_header",
     "scores_report",

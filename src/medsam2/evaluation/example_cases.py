@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from medsam2.evaluation.cases import Case, CaseSet, CaseSource, labels_present
+from medsam2.datasets.cases import Case, CaseSet, CaseSource, labels_present
 from medsam2.examples import EXAMPLE_NAMES, example_case
 from medsam2.io import read_label_map, read_volume
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from medsam2.datasets.cases import Case, CaseSet
 from medsam2.engine.volume_run import SegmentSettings, slice_index
-from medsam2.evaluation.cases import Case, CaseSet
 from medsam2.evaluation.protocols import PROTOCOLS, CaseScores, Protocol, Segmenting
 from medsam2.evaluation.run_log import RunLog, ScoredCase
 from medsam2.evaluation.scores import COLUMNS, Measures, StructureScores

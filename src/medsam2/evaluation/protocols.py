@@ -21,9 +21,9 @@ from typing import Protocol as Interface
 import numpy as np
 from numpy.typing import NDArray
 
+from medsam2.datasets.cases import Case
 from medsam2.engine.volume_run import SegmentSettings, SliceMask, slice_index
 from medsam2.evaluation.baselines import ellipse_in_box, flood, frozen, grown_from_mask, otsu_in_box
-from medsam2.evaluation.cases import Case
 from medsam2.evaluation.scores import Measures
 from medsam2.evaluation.simulated_prompts import PromptKind, slice_prompt, volume_prompts
 from medsam2.evaluation.single_slice import SliceAnswer, SliceSegmenter

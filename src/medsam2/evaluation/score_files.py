@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from medsam2 import __version__
+from medsam2.datasets.cases import CaseSet, joint_sha256
 from medsam2.engine.volume_run import SegmentSettings
 from medsam2.errors import FormatError
-from medsam2.evaluation.cases import CaseSet, joint_sha256
 from medsam2.evaluation.protocols import Protocol
 from medsam2.evaluation.run_log import ScoredCase
 from medsam2.evaluation.scores import COLUMNS, StructureScores, comparisons, is_known, means

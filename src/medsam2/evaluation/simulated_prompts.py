@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from medsam2.evaluation.cases import Case
+from medsam2.datasets.cases import Case
 from medsam2.prompts import BoxPrompt, MaskPrompt, ObjectPrompts, PointPrompt, PromptSet, SlicePrompt
 from medsam2.prompts.prompt_types import MaskArray
 from medsam2.prompts.simulation import box_around, first_click

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from medsam2.datasets.cases import Case, CaseSet, CaseSource
 from medsam2.errors import ConfigurationError, ShapeError
-from medsam2.evaluation.cases import Case, CaseSet, CaseSource
 from medsam2.spatial import Geometry, Segmentation, Volume
 from medsam2.synthetic import Clip, ClipRecipe, make_clip, sample_targets
 
