@@ -153,7 +153,7 @@ def test_an_unknown_suffix_is_refused_with_the_known_ones(tmp_path, name):
 
 
 def test_dicom_is_not_written(tmp_path):
-    with pytest.raises(FormatError, match=r"mask\.dcm is named as DICOM\. DICOM is not supported yet"):
+    with pytest.raises(FormatError, match=r"mask\.dcm is named as DICOM, which is not written here; write \.nii\.gz"):
         write_segmentation(segmentation(), tmp_path / "mask.dcm")
 
 

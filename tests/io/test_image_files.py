@@ -88,7 +88,7 @@ def test_damaged_files_are_found_out_when_they_are_read(tmp_path):
         ("a.nii.gz", "a.nii.gz"),
         ("a.NRRD", "a.nrrd"),
         ("a.mhd", "a.mha"),
-        ("a.dcm", "a.png"),
+        ("a.dcm", "a.nii.gz"),
     ],
 )
 def test_label_maps_are_named_after_their_images(name, label_map):

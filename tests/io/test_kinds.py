@@ -70,11 +70,9 @@ def test_gzip_of_something_else_is_refused(tmp_path):
         read_volume(path)
 
 
-def test_missing_files_and_folders_are_named(tmp_path):
+def test_missing_files_are_named(tmp_path):
     with pytest.raises(FormatError, match=r"nothing\.nii cannot be read: No such file or directory\."):
         read_volume(tmp_path / "nothing.nii")
-    with pytest.raises(FormatError, match="is a folder; expected a file"):
-        read_volume(tmp_path)
 
 
 def test_a_file_without_permission_is_named(tmp_path, monkeypatch):
@@ -88,29 +86,41 @@ def test_a_file_without_permission_is_named(tmp_path, monkeypatch):
         read_volume(path)
 
 
-def test_a_folder_without_permission_is_named(tmp_path, monkeypatch):
-    def denied(*_):
-        raise PermissionError(13, "Permission denied")
+@pytest.mark.parametrize("name", ["slice.dcm", "IM0001", "1.2.840.113"])
+@pytest.mark.parametrize(
+    "head",
+    [
+        bytes(128) + b"DICM",
+        b"\x08\x00\x05\x00CS\x0a\x00ISO_IR 100",  # explicit, no preamble
+        b"\x08\x00\x05\x00\x0a\x00\x00\x00ISO_IR 100",  # implicit
+        b"\x00\x08\x00\x05CS\x00\x0aISO_IR 100",  # big endian
+    ],
+)
+def test_dicom_is_recognised_by_its_content(tmp_path, name, head):
+    (tmp_path / name).write_bytes(head + bytes(500))
 
-    monkeypatch.setattr(Path, "iterdir", denied)
-
-    with pytest.raises(FormatError, match=r"cannot be read: Permission denied\."):
-        read_volume(tmp_path)
-
-
-@pytest.mark.parametrize("name", ["slice.dcm", "IM0001", "slice.nii"])
-def test_dicom_is_recognised_and_refused_in_words(tmp_path, name):
-    (tmp_path / name).write_bytes(bytes(128) + b"DICM" + bytes(500))
-
-    with pytest.raises(FormatError, match=rf"{name} is a DICOM file\. DICOM is not supported yet; .*dcm2niix"):
-        read_volume(tmp_path / name)
+    assert kind_of_file(tmp_path / name) is FileKind.DICOM
 
 
-def test_a_folder_of_dicom_is_recognised(tmp_path):
-    (tmp_path / "0001.DCM").write_bytes(bytes(128) + b"DICM")
+def test_dicom_that_is_named_as_something_else_is_told(tmp_path):
+    (tmp_path / "slice.nii").write_bytes(bytes(128) + b"DICM" + bytes(500))
 
-    with pytest.raises(FormatError, match="is a folder of DICOM files"):
-        read_volume(tmp_path)
+    with pytest.raises(FormatError, match=r"slice\.nii is named as NIfTI, but holds DICOM; rename it to end in \.dcm"):
+        kind_of_file(tmp_path / "slice.nii")
+
+
+def test_what_is_only_named_as_dicom_is_told(tmp_path):
+    (tmp_path / "slice.dcm").write_text("Dear reader")
+
+    with pytest.raises(FormatError, match=r"slice\.dcm is named as DICOM, but its content is not"):
+        kind_of_file(tmp_path / "slice.dcm")
+
+
+def test_folders_and_zips_are_taken_for_dicom(tmp_path):
+    (tmp_path / "series.ZIP").write_bytes(b"PK")
+
+    assert kind_of_file(tmp_path) is FileKind.DICOM
+    assert kind_of_file(tmp_path / "series.ZIP") is FileKind.DICOM
 
 
 def test_a_name_of_no_kind_is_refused(tmp_path):

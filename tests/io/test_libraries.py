@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from medsam2.errors import FormatError
-from medsam2.io.libraries import format_errors, silenced
+from medsam2.errors import FormatError, MissingDependencyError
+from medsam2.io.libraries import extra_needed, format_errors, silenced
 
 ITK_MESSAGE = """Exception thrown in SimpleITK ImageFileReader_Execute: /source/itkMetaImageIO.cxx:113:
 sitk::ERROR: The file could not be read.
@@ -49,3 +49,11 @@ def test_a_silenced_logger_speaks_again(caplog):
     logger.error("shown")
 
     assert caplog.messages == ["shown"]
+
+
+def test_a_package_that_is_missing_is_told_with_its_extra():
+    with (
+        pytest.raises(MissingDependencyError, match=r'reading DICOM needs the package "no_dicom", .*"medsam2\[dicom\]"'),
+        extra_needed("dicom", "reading DICOM"),
+    ):
+        import no_dicom  # noqa: F401

@@ -1,8 +1,8 @@
 """Reading and writing volumes and label maps: the format is picked by suffix and content.
 
 Formats know `Volume`, never the reverse. To add one, write a module with `FORMAT_NAME`, `read` and `write` like its
-neighbours, and give its suffixes and signature to `kinds.py` and its functions to `_FORMATS`. DICOM's place is kept
-there: it is recognised, and refused in words.
+neighbours, and give its suffixes and signature to `kinds.py` and its functions to `_FORMATS`. DICOM is read by
+`dicom.py`, which is imported when it is needed: its packages are an extra.
 """
 
 from __future__ import annotations
@@ -12,15 +12,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medsam2.errors import FormatError, GeometryError, ShapeError
+from medsam2.errors import FormatError, GeometryError, InputError, ShapeError
 from medsam2.io import images, itk, nifti
+from medsam2.io.dicom_series import DicomSeries, SeriesSummary
 from medsam2.io.kinds import FileKind, kind_of_file, kind_of_name
-from medsam2.io.libraries import format_errors
+from medsam2.io.label_formats import WRITERS, LabelFormat, label_format
+from medsam2.io.libraries import extra_needed, format_errors
+from medsam2.io.segments import Algorithm
 from medsam2.spatial import Geometry, LabelArray, Segmentation, SourceFile, Volume, label_dtype
 from medsam2.spatial.segmentation import MAXIMUM_LABEL
 
@@ -57,23 +61,44 @@ _FORMATS = {
 }
 
 
-def read_volume(path: str | os.PathLike[str], volume_index: int | None = None) -> Volume:
-    """Read a scan or picture: NIfTI, NRRD, MetaImage, PNG, JPEG or TIFF.
+def read_volume(path: str | os.PathLike[str], volume_index: int | None = None, series: str | None = None) -> Volume:
+    """Read a scan or picture: NIfTI, NRRD, MetaImage, PNG, JPEG, TIFF or DICOM.
 
     Args:
-        path: The file.
-        volume_index: Which volume of a 4-D file, from 0; a file of one volume needs none.
+        path: The file; of DICOM, also a folder or a zip.
+        volume_index: Which volume of a 4-D file or DICOM series, from 0; one volume needs none.
+        series: Which DICOM series, by its number, its UID, or the beginning of that; see `list_series`.
 
     Returns:
-        The voxels as stored, with the scale of the header applied, NaN and infinity included.
+        The voxels as stored, with the scale of the header applied, NaN and infinity included. What was assumed or left
+        out is in the `notes` of its source.
 
     Raises:
-        FormatError: The file cannot be read as what its suffix says, or is 4-D and no volume was chosen.
+        FormatError: The file cannot be read as what its suffix says, or holds several volumes and none was chosen.
         GeometryError: The affine is singular or not finite.
-        InputError: There is no volume of that index.
+        InputError: There is no volume of that index, or no such series.
+        MissingDependencyError: The packages that read DICOM are not installed.
     """
     file = Path(path)
-    return _read(_FORMATS[kind_of_file(file)].read, file, volume_index)
+    kind = kind_of_file(file)
+    if kind is FileKind.DICOM:
+        return _dicom().read(file, volume_index, series)
+    if series is not None:
+        raise InputError(f'{file} is no DICOM and has no series "{series}"; leave --series out.')
+    return _read(_FORMATS[kind].read, file, volume_index)
+
+
+def list_series(path: str | os.PathLike[str]) -> tuple[SeriesSummary, ...]:
+    """List the DICOM series of a folder, a zip or a file, by number; `read_volume` reads one of them.
+
+    Raises:
+        FormatError: It is no DICOM, a file is damaged, or there is no scan.
+        MissingDependencyError: The packages that read DICOM are not installed.
+    """
+    file = Path(path)
+    if kind_of_file(file) is not FileKind.DICOM:
+        raise FormatError(f"{file} is no DICOM; expected a folder, a zip or a file of that.")
+    return _dicom().list_series(file)
 
 
 def read_label_map(path: str | os.PathLike[str], volume_index: int | None = None) -> Segmentation:
@@ -92,51 +117,77 @@ def read_label_map(path: str | os.PathLike[str], volume_index: int | None = None
         InputError: There is no volume of that index.
     """
     file = Path(path)
-    volume = _read(_FORMATS[kind_of_file(file)].read_labels, file, volume_index)
+    kind = kind_of_file(file)
+    read = _dicom().read if kind is FileKind.DICOM else _FORMATS[kind].read_labels
+    volume = _read(read, file, volume_index)
     if volume.is_rgb:
         raise FormatError(f"{file} is a colour picture; expected a label map, one whole number a voxel.")
     return Segmentation(_whole_numbers(file, volume.array), volume.geometry, source=volume.source)
 
 
-def write_segmentation(segmentation: Segmentation, path: str | os.PathLike[str]) -> None:
+def write_segmentation(
+    segmentation: Segmentation,
+    path: str | os.PathLike[str],
+    as_format: LabelFormat | None = None,
+    algorithm: Algorithm | None = None,
+) -> tuple[str, ...]:
     """Write a label map with exactly the geometry of its source, whole or not at all.
 
-    Parent folders are made. The names are not written: they go to the report.
+    Parent folders are made. DICOM SEG, RTSTRUCT, .seg.nrrd and COCO hold the objects' names; of any other format, the
+    names go to the report.
 
     Args:
         segmentation: The labels; if their source is of the format to write, its header is kept.
         path: The file; its suffix picks the format.
+        as_format: A format that holds names; None: what the suffix says.
+        algorithm: What made the labels, for formats that say it.
+
+    Returns:
+        What the format could not keep, to tell the user: usually nothing.
 
     Raises:
+        ConfigurationError: The format asked for is not one of files of that suffix.
         FormatError: The suffix is unknown, the format cannot hold the labels, the path is the source file itself, or
             the file cannot be written.
         GeometryError: The format cannot hold the geometry.
+        MissingDependencyError: The packages that write DICOM are not installed.
     """
-    _write(segmentation.labels, segmentation.geometry, segmentation.source, Path(path))
+    file = Path(path)
+    named = label_format(file, as_format)
+    if named is None:
+        _write(segmentation.labels, segmentation.geometry, segmentation.source, file)
+        return ()
+    _refuse_source(segmentation.source, file)
+    return WRITERS[named](segmentation, file, algorithm or Algorithm())
 
 
-def check_output(volume: Volume, path: str | os.PathLike[str]) -> None:
+def check_output(volume: Volume, path: str | os.PathLike[str], as_format: LabelFormat | None = None) -> None:
     """Refuse an output that could not be written, before hours of work are spent on it.
 
-    An empty label map is written beside the output and removed: the only sure test.
+    A label map of one voxel is written beside the output and removed: the only sure test.
 
     Args:
         volume: The scan to be segmented.
         path: Where its label map is to go.
+        as_format: As for `write_segmentation`.
 
     Raises:
+        ConfigurationError: As for `write_segmentation`.
         FormatError: As for `write_segmentation`.
         GeometryError: The format cannot hold the geometry.
+        MissingDependencyError: As for `write_segmentation`.
     """
     file = Path(path)
-    empty = np.broadcast_to(np.uint8(0), volume.geometry.shape)
+    labels = np.zeros(volume.geometry.shape, np.uint8)
+    labels[0, 0, 0] = 1
+    label_format(file, as_format)
     _refuse_source(volume.source, file)
     with format_errors(file, "written"):
         file.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".medsam2-", dir=file.parent) as folder:
             trial = Path(folder) / file.name
             try:
-                _write(empty, volume.geometry, volume.source, trial)
+                write_segmentation(Segmentation(labels, volume.geometry, source=volume.source), trial, as_format)
             except (FormatError, GeometryError) as error:
                 raise type(error)(str(error).replace(str(trial), str(file))) from error
 
@@ -151,6 +202,12 @@ def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:
     _write(volume.array, volume.geometry, volume.source, Path(path))
 
 
+def _dicom() -> ModuleType:
+    with extra_needed("dicom", "reading DICOM"):
+        from medsam2.io import dicom
+    return dicom
+
+
 def _read(read: Callable[[Path, int | None], Volume], path: Path, volume_index: int | None) -> Volume:
     try:
         return read(path, volume_index)
@@ -159,14 +216,20 @@ def _read(read: Callable[[Path, int | None], Volume], path: Path, volume_index: 
 
 
 def _write(array: NDArray[Any], geometry: Geometry, source: SourceFile | None, path: Path) -> None:
-    chosen = _FORMATS[kind_of_name(path)]
+    kind = kind_of_name(path)
+    if kind is FileKind.DICOM:
+        raise FormatError(f"{path} is named as DICOM, which is not written here; write .nii.gz, .nrrd or .mha instead.")
+    chosen = _FORMATS[kind]
     _refuse_source(source, path)
     header = source.header if source is not None and source.format == chosen.name else None
     chosen.write(array, geometry, header, path)
 
 
 def _refuse_source(source: SourceFile | None, path: Path) -> None:
-    if source is not None and path.exists() and source.path.exists() and path.samefile(source.path):
+    if source is None or not path.exists():
+        return
+    read = source.header.files if isinstance(source.header, DicomSeries) else ()
+    if any(file.exists() and path.samefile(file) for file in (source.path, *read)):
         raise FormatError(f"{path} is the input itself; choose another output.")
 
 

@@ -21,6 +21,7 @@ LABEL_MAP_SUFFIXES = {
     FileKind.NIFTI_GZ: ".nii.gz",
     FileKind.NRRD: ".nrrd",
     FileKind.METAIMAGE: ".mha",
+    FileKind.DICOM: ".nii.gz",
 }
 """Formats with a geometry, which only their own family keeps to the bit; the label map of any other image is PNG."""
 

@@ -53,41 +53,41 @@ METAIMAGE_FIELD = re.compile(rb"^\s*NDims\s*=", re.MULTILINE)
 HEAD_BYTES = 4096
 """Enough for the magic of NIfTI (offset 344) and DICOM (offset 128), gzip-compressed or not."""
 
-DICOM_ADVICE = "DICOM is not supported yet; convert the series to NIfTI, for example with dcm2niix"
+BARE_DICOM = re.compile(rb"[\x02\x08]\x00.\x00([A-Z]{2}|.[\x00-\x03]\x00\x00)|\x00[\x02\x08]\x00.[A-Z]{2}", re.DOTALL)
+"""How DICOM begins that has lost its preamble: an element of group 2 or 8, in any of its three encodings."""
+
+ZIP_SUFFIX = ".zip"
 
 
 def kind_of_name(path: Path) -> FileKind:
     """Give the kind that a file's name promises.
 
     Raises:
-        FormatError: The suffix is unknown, or is DICOM's.
+        FormatError: The suffix is unknown.
     """
-    name = path.name.lower()
-    kind = next((kind for suffix, kind in SUFFIXES.items() if name.endswith(suffix)), None)
-    if kind is FileKind.DICOM:
-        raise FormatError(f"{path} is named as DICOM. {DICOM_ADVICE}.")
+    kind = _known_kind(path)
     if kind is None:
-        known = ", ".join(suffix for suffix in SUFFIXES if suffix != ".dcm")
-        raise FormatError(f"{path} has an unknown suffix; expected one of {known}.")
+        raise FormatError(f"{path} has an unknown suffix; expected one of {', '.join(SUFFIXES)}.")
     return kind
 
 
 def kind_of_file(path: Path) -> FileKind:
     """Give the kind of an existing file, on which its name and its content must agree.
 
+    A folder is taken for a DICOM series, and so is a zip; a DICOM file may have any name that promises nothing else.
+
     Raises:
-        FormatError: The file is missing, unreadable, empty, a folder, DICOM, of unknown kind, or not what its name
-            says.
+        FormatError: The file is missing, unreadable, empty, of unknown kind, or not what its name says.
     """
     if path.is_dir():
-        raise FormatError(_folder_message(path))
+        return FileKind.DICOM
     with format_errors(path, "read"), path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if not head:
         raise FormatError(f"{path} is empty.")
     found = _kind_of_content(head)
-    if found is FileKind.DICOM:
-        raise FormatError(f"{path} is a DICOM file. {DICOM_ADVICE}.")
+    if path.name.lower().endswith(ZIP_SUFFIX) or (found is FileKind.DICOM and _known_kind(path) is None):
+        return FileKind.DICOM
     named = kind_of_name(path)
     if found is None:
         raise FormatError(f"{path} is named as {named}, but its content is not: it may be damaged.")
@@ -102,11 +102,21 @@ def _kind_of_content(head: bytes) -> FileKind | None:
         return FileKind.NIFTI_GZ if _is_nifti(_inflated(head)) else None
     if _is_nifti(head):
         return FileKind.NIFTI
-    if head[128:132] == b"DICM":
+    if looks_like_dicom(head):
         return FileKind.DICOM
     if METAIMAGE_FIELD.search(head):
         return FileKind.METAIMAGE
     return next((kind for signature, kind in SIGNATURES.items() if head.startswith(signature)), None)
+
+
+def looks_like_dicom(head: bytes) -> bool:
+    """Tell DICOM by a file's first bytes, with or without its preamble."""
+    return head[128:132] == b"DICM" or BARE_DICOM.match(head) is not None
+
+
+def _known_kind(path: Path) -> FileKind | None:
+    name = path.name.lower()
+    return next((kind for suffix, kind in SUFFIXES.items() if name.endswith(suffix)), None)
 
 
 def _is_nifti(head: bytes) -> bool:
@@ -119,11 +129,3 @@ def _inflated(head: bytes) -> bytes:
         return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(head, HEAD_BYTES)
     except zlib.error:
         return b""
-
-
-def _folder_message(path: Path) -> str:
-    with format_errors(path, "read"):
-        files = list(path.iterdir())
-    if any(file.suffix.lower() == ".dcm" for file in files):
-        return f"{path} is a folder of DICOM files. {DICOM_ADVICE}."
-    return f"{path} is a folder; expected a file. ({DICOM_ADVICE}.)"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from medsam2.errors import FormatError
+from medsam2.errors import FormatError, MissingDependencyError
 
 LIBRARY_CHATTER = re.compile(r".*(ERROR: (\w+\(0x\w+\): )?|\[nrrd\] )|\s*Reason: Success", re.DOTALL)
 
@@ -32,6 +32,26 @@ def format_errors(path: Path, action: str, *errors: type[Exception]) -> Iterator
         told = isinstance(error, OSError) and error.strerror
         advice = "" if told or action != "read" else "; it may be damaged or incomplete"
         raise FormatError(f"{path} cannot be {action}: {told or _reason(error)}{advice}.") from error
+
+
+@contextmanager
+def extra_needed(extra: str, purpose: str) -> Iterator[None]:
+    """Import the packages of an extra inside, and say what to install if one is not there.
+
+    Args:
+        extra: Its name in pyproject.toml.
+        purpose: What it is needed for: "reading DICOM".
+
+    Raises:
+        MissingDependencyError: A package is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f'{purpose} needs the package "{error.name}", which is not installed; '
+            f'install it with: pip install "medsam2[{extra}]"'
+        ) from error
 
 
 @contextmanager

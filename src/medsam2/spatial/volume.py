@@ -21,13 +21,15 @@ class SourceFile:
 
     Attributes:
         path: The file as the user named it.
-        format: "nifti", "itk" or "image".
+        format: "nifti", "itk", "image" or "dicom".
         header: What that format needs to write the same geometry again; only that format reads it.
+        notes: What was assumed or left out on reading, one sentence each, for the user to see.
     """
 
     path: Path
     format: str
     header: object = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
