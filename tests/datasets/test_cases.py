@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from medsam2.errors import ConfigurationError, GeometryError
 from medsam2.datasets.cases import Case, CaseSet, CaseSource, labels_present
+from medsam2.errors import ConfigurationError, GeometryError
 from medsam2.spatial import Geometry, Plane, Segmentation, Volume
 
 

@@ -101,11 +101,10 @@ def test_other_grids_and_empty_labels_are_refused_together(tmp_path):
         folder_set(tmp_path)
     first, *problems = str(error.value).splitlines()
     assert first.endswith("3 problems, to be mended, or left out by a manifest:")
-    assert problems == [
-        f"  - {tmp_path / 'a_label.nii.gz'}: a: the labels hold none of the labels to score; expected at least one structure",
-        f"  - {tmp_path / 'b_label.nii.gz'}: b: the labels hold nothing but background; expected at least one structure",
-        f"  - {tmp_path / 'c_label.nii.gz'}: c: the labels hold none of the labels to score; expected at least one structure",
-    ]
+    none, empty = "none of the labels to score", "nothing but background"
+    for problem, name, what in zip(problems, "abc", (none, empty, none), strict=True):
+        file = tmp_path / f"{name}_label.nii.gz"
+        assert problem == f"  - {file}: {name}: the labels hold {what}; expected at least one structure"
     (tmp_path / "labels.json").unlink()
     with pytest.raises(FormatError, match=r"a_label\.nii\.gz: a: the labels lie on .*3\.50 mm, the image on") as error:
         folder_set(tmp_path)

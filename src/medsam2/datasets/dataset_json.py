@@ -44,12 +44,11 @@ def structures_of(description: dict[str, Any], path: Path) -> Structures:
     except (TypeError, ValueError) as error:
         raise FormatError(f"{path}: labels are {description['labels']!r}; expected numbers and names") from error
     scored = [(name, labels) for name, labels in named if name not in (BACKGROUND, IGNORE) and labels != (0,)]
-    plain = {labels[0]: name for name, labels in scored if len(labels) == 1}
-    names, regions = dict(plain), {}
-    for name, labels in scored:
-        if len(labels) > 1:
-            number = max([*names, *labels, *(label for _, one in scored for label in one)]) + 1
-            names[number], regions[number] = name, labels
+    names = {labels[0]: name for name, labels in scored if len(labels) == 1}
+    regions: dict[int, tuple[int, ...]] = {}
+    beyond = max((label for _, labels in named for label in labels), default=0) + 1
+    for number, (name, labels) in enumerate(((n, one) for n, one in scored if len(one) > 1), start=beyond):
+        names[number], regions[number] = name, labels
     ignored = tuple(label for name, labels in named if name in (BACKGROUND, IGNORE) for label in labels)
     return Structures(names, regions, known=ignored)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +22,8 @@ SEE_THE_TERMS = "see the challenge's terms"
 OWN_TERMS = "that of the data"
 
 SPLIT_WORDS = {"train": TRAINING, "val": VALIDATION, "test": TEST}
+_SPLIT = re.compile(rf"(?<![a-z])({'|'.join(SPLIT_WORDS)})", re.IGNORECASE)
+"""At the beginning of a word: not in "latest" or "interval"."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,6 @@ def unpaired(images: Mapping[str, Path], labels: Mapping[str, Path], expected: s
 def split_named(path: Path, root: Path) -> str | None:
     """The split that the folders between a file and the root of its data set are named for, the innermost first."""
     for part in reversed(path.relative_to(root).parent.parts):
-        for word, split in SPLIT_WORDS.items():
-            if word in part.lower():
-                return split
+        if match := _SPLIT.search(part):
+            return SPLIT_WORDS[match[1].lower()]
     return None

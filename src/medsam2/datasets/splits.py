@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -20,12 +19,13 @@ def split_by_patient(
 ) -> dict[str, tuple[CaseSource, ...]]:
     """Deal cases out to splits; all cases of a patient go to one.
 
-    Patients are shuffled by the seed after being sorted, so that the order of files on disk does not matter.
+    Patients are put in the order of the SHA-256 of seed and name: the order of files on disk does not matter, nor does
+    the version of any generator of random numbers.
 
     Args:
         cases: of any number of patients.
         shares: of the patients, by split; they sum to 1.
-        seed: of the shuffle.
+        seed: another one gives another order.
 
     Returns:
         The cases by split, each with its split noted, in their order.
@@ -36,8 +36,7 @@ def split_by_patient(
     if abs(sum(shares.values()) - 1) > 1e-9 or min(shares.values(), default=0) < 0:
         raise ConfigurationError(f"the shares are {dict(shares)}; expected none below 0, and a sum of 1")
     known = list(cases)
-    patients = sorted({case.whose for case in known})
-    random.Random(seed).shuffle(patients)  # Python keeps this sequence for a seed
+    patients = sorted({case.whose for case in known}, key=lambda name: names_sha256([f"{seed} {name}"]))
     dealt: dict[str, set[str]] = {}
     begin, reach = 0, 0.0
     for split, share in shares.items():
