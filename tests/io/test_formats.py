@@ -153,7 +153,7 @@ def test_an_unknown_suffix_is_refused_with_the_known_ones(tmp_path, name):
 
 
 def test_dicom_is_not_written(tmp_path):
-    with pytest.raises(FormatError, match=r"mask\.dcm is named as DICOM, which is not written here; write \.nii\.gz"):
+    with pytest.raises(FormatError, match=r"mask\.dcm is to be DICOM SEG, which refers to the images of a DICOM"):
         write_segmentation(segmentation(), tmp_path / "mask.dcm")
 
 

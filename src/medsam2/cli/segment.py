@@ -10,7 +10,7 @@ from medsam2.cli.output import Output
 from medsam2.cli.prompt_flags import PromptFlags, collect_prompts
 from medsam2.engine.volume_run import Fusion, SegmentationResult, SegmentSettings
 from medsam2.errors import ConfigurationError, FormatError
-from medsam2.io import check_output, read_volume, write_segmentation
+from medsam2.io import Algorithm, LabelFormat, check_output, read_volume, write_segmentation
 from medsam2.memory import MemoryOptions
 from medsam2.prompts import CoordinateSpace, prompts_to_json
 from medsam2.reporting import build_report, object_statistics, preview, result_table, write_preview, write_report
@@ -21,6 +21,10 @@ from medsam2.spatial import Plane
 def segment(
     input_file: Annotated[Path, typer.Option("-i", "--input", help="Scan: NIfTI, NRRD, MHA, PNG, JPEG, TIFF.")],
     output_file: Annotated[Path, typer.Option("-o", "--output", help="Label map to write, in the input's geometry.")],
+    as_format: Annotated[
+        LabelFormat | None,
+        typer.Option("--format", help="Write objects with their names; by default, what the output's suffix says."),
+    ] = None,
     point: Annotated[
         list[str] | None,
         typer.Option(help="Click i,j,k[,label] (label 0: not here), or x,y[,label] on an image. Repeatable."),
@@ -80,14 +84,16 @@ def segment(
         if file is not None and file.exists() and file.samefile(input_file):
             raise FormatError(f"{file} is the input itself; choose another output")
     volume = read_volume(input_file, volume_index)
-    check_output(volume, output_file)
+    check_output(volume, output_file, as_format)
     prompt_set = collect_prompts(flags, volume)
     out = Output(quiet, verbose)
     segmenter = Segmenter.from_pretrained(model, device)
     out.detail(f"{segmenter.card.name} on {segmenter.network.device}, {volume.geometry.describe()}")
     with out.progress("segmenting") as progress:
         result = segmenter.segment(volume, prompt_set, settings, progress)
-    write_segmentation(result.segmentation, output_file)
+    made_by = Algorithm(segmenter.card.name)
+    for lost in write_segmentation(result.segmentation, output_file, as_format, made_by):
+        out.warn(lost)
     measured = object_statistics(volume, result.segmentation) if statistics else None
     if report is not None:
         told = prompts_to_json(prompt_set, lambda *_: flags.mask_source)

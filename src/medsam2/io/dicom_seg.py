@@ -90,7 +90,7 @@ def _dataset(
 
     images, frames = _images_and_frames(_segment_numbers(segmentation, segments), sources)
     first = images[0]
-    return SegmentationObject(
+    dataset = SegmentationObject(
         source_images=images,
         pixel_array=frames,
         segmentation_type="BINARY",
@@ -108,6 +108,8 @@ def _dataset(
         series_description=f"Segmentation ({algorithm.name})",
         specific_character_set=CHARACTER_SET,
     )
+    dataset.ContentCreatorName = ""  # must be there, and nobody's name is right
+    return dataset
 
 
 def _segment_numbers(segmentation: Segmentation, segments: Sequence[Segment]) -> NDArray[np.uint16]:
