@@ -136,6 +136,18 @@ def test_an_unlikely_mask_is_taken_for_none_unless_it_was_prompted(network, feat
     assert found.present.tolist() == [True]  # while it learns, the score alone decides
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_without_a_prompt_the_candidates_may_agree(network, features, first, training):
+    network.config = replace(network.config, consensus=True)
+    found, entry = step(network.train(training), first, of_object(TWO_BOXES, 0), None, 0)
+    assert not torch.equal(found.logits, found.candidates.logits.mean(1))  # the prompt is clear
+    nothing = FramePrompt.none(1, torch.device("cpu"))
+    found, entry = step(network, features.take(slice(1, 2)), nothing, memories_of(entry), 1)
+    torch.testing.assert_close(found.logits, found.candidates.logits.mean(1))
+    torch.testing.assert_close(found.iou, found.candidates.iou.mean(1))
+    torch.testing.assert_close(entry.iou, found.iou)
+
+
 def test_known_presence_overrides_the_network(network, first):
     free, _ = step(network, first, TWO_BOXES, None, 0)
 

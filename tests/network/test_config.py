@@ -24,6 +24,7 @@ def test_presets_are_the_eight_published_networks_and_the_starter():
     assert set(PUBLISHED) == {f"{family}-hiera-{size}" for family in ("sam2", "sam2.1") for size in sizes}
     assert PRESETS["starter"].drawn_prompts
     assert not any(PRESETS[name].drawn_prompts for name in PUBLISHED)
+    assert not any(PRESETS[name].consensus for name in PUBLISHED)
     assert not any(PRESETS[name].least_iou for name in PUBLISHED)  # SAM 2 believes its object score
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from medsam2.network import ImageFeatures, MaskPrediction, choose_mask
+from medsam2.network import ImageFeatures, MaskPrediction, agree_on_mask, choose_mask
 from medsam2.network.mask_decoder import MaskDecoder
 from medsam2.network.position import FourierPosition
 
@@ -148,3 +148,12 @@ def test_each_object_has_its_own_choice():
     assert chosen.iou.tolist() == pytest.approx([0.8, 0.8])
     assert chosen.logits[:, 0, 0].tolist() == [2, 1]
     assert chosen.token.flatten().tolist() == [2, 0]
+
+
+def test_the_candidates_agree_on_their_mean():
+    logits = torch.tensor([-3.0, 1.0, 2.0, 4.0]).view(1, 4, 1, 1).expand(2, 4, 3, 3)
+    iou, tokens = torch.tensor([[0.1, 0.2, 0.3, 0.8]] * 2), torch.arange(8.0).view(1, 4, 2).expand(2, 4, 2)
+    agreed = agree_on_mask(MaskPrediction(logits, iou, tokens, torch.zeros(2)))
+    assert torch.equal(agreed.logits, torch.ones(2, 3, 3))
+    torch.testing.assert_close(agreed.iou, torch.full((2,), 0.35))
+    assert agreed.token.tolist() == [[3.0, 4.0]] * 2

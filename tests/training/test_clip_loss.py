@@ -162,6 +162,18 @@ def test_one_click_and_no_prompt_are_ambiguous(judgements):
     assert all(ambiguous.all() for _, _, ambiguous in judgements)
 
 
+def test_without_a_prompt_the_consensus_is_judged(judgements, monkeypatch):
+    judged, real = [], module.consensus_loss
+    monkeypatch.setattr(module, "consensus_loss", lambda *given: judged.append(given[1]) or real(*given))
+    network, batch = network_of(), batch_of()
+    network.config = replace(network.config, consensus=True)
+    outcome = clip_loss(network, batch, ClipSettings(CLICKS, **NO_CORRECTIONS), seeded())
+    assert [len(truth) for _, truth, _ in judgements] == [6]  # the prompted frame
+    assert all(torch.equal(one, batch.truth[:, frame]) for frame, one in enumerate(judged, start=1))
+    assert len(judged) == 2
+    assert outcome.scores["dice tracked"][1] == 12
+
+
 def test_a_box_and_several_clicks_are_clear(judgements):
     clip_loss(network_of(), batch_of(frames=1), ClipSettings(BOXES, **NO_CORRECTIONS), seeded())
     clip_loss(network_of(), batch_of(frames=1), ClipSettings(CLICKS, 4, 0.0), seeded(1))

@@ -17,6 +17,7 @@ from medsam2.training.losses import (
     SCORE_WEIGHT,
     SECOND_CHOICE_WEIGHT,
     SMALLEST_AREA,
+    consensus_loss,
     focal,
     frame_loss,
     hard_iou,
@@ -217,3 +218,24 @@ def test_cross_entropy_under_the_focal_weight_is_pytorch_s():
     entropy = F.binary_cross_entropy(logits.sigmoid(), target, reduction="none")
     expected = ((logits.sigmoid() - target) ** 2 * entropy).sum() / (target.sum() + SMALLEST_AREA)
     torch.testing.assert_close(focal(logits, target)[0, 0], expected)
+
+
+def test_the_consensus_is_judged_as_one_mask():
+    # Three of four candidates see the first two cells: their mean does, too.
+    told = prediction(2, 2, 2, 0, iou=(0.2, 0.4, 0.6, 0.8), score=1.0)
+    loss = consensus_loss(told, truth(2))
+    one = prediction(2, 2, 2, 2, iou=(0.5,) * 4, score=1.0)
+    weaker = MaskPrediction(one.logits.where(one.logits < 0, MANY / 2), one.iou, one.tokens, one.object_score)
+    alone = frame_loss(weaker, truth(2), CLEAR)
+    assert loss.mask.item() == pytest.approx(alone.mask.item() / (1 + SECOND_CHOICE_WEIGHT))
+    assert loss.iou.item() == pytest.approx(0.5)  # estimated .5 on average, true 1
+    assert loss.score.item() == pytest.approx(alone.score.item())
+    assert loss.dice.item() == 1
+    assert loss.regret.isnan().all()
+
+
+def test_a_consensus_on_a_frame_without_the_object():
+    loss = consensus_loss(prediction(2, 2, 2, 2, iou=(0.25,) * 4, score=-1.0), truth(0))
+    assert loss.mask.item() == 0
+    assert loss.iou.item() == pytest.approx(0.25)  # a mask of nothing has an IoU of 0
+    assert loss.dice.isnan().all()

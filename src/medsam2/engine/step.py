@@ -17,6 +17,7 @@ from medsam2.network import (
     MemoryEntry,
     MemorySelection,
     Sam2Network,
+    agree_on_mask,
     choose_mask,
 )
 from medsam2.network.outputs import NO_OBJECT_LOGIT, PointKind
@@ -71,7 +72,10 @@ def step(
     raw = network.decode(network.condition(features, memory), prompt)
     points = (prompt.kinds != PointKind.PADDING).sum(1)
     prompted = bool((points > 0).any())
-    chosen = choose_mask(raw, points <= MOST_AMBIGUOUS_POINTS, prefer_stable=not network.training)
+    if network.config.consensus and not prompted:
+        chosen = agree_on_mask(raw)
+    else:
+        chosen = choose_mask(raw, points <= MOST_AMBIGUOUS_POINTS, prefer_stable=not network.training)
     if present is None:
         present = raw.object_score > 0
         if not prompted and not network.training:

@@ -1,7 +1,7 @@
 """SAM 2 in plain PyTorch, one file a named part of the paper."""
 
 from medsam2.network.config import PRESETS, NetworkConfig
-from medsam2.network.mask_decoder import choose_mask
+from medsam2.network.mask_decoder import agree_on_mask, choose_mask
 from medsam2.network.network import Sam2Network
 from medsam2.network.outputs import (
     ChosenMask,
@@ -26,5 +26,6 @@ __all__ = [
     "NetworkConfig",
     "PointKind",
     "Sam2Network",
+    "agree_on_mask",
     "choose_mask",
 ]

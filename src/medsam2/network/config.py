@@ -37,6 +37,8 @@ class NetworkConfig:
             without the object are marked.
         drawn_prompts: clicks, boxes and, where frames are ordered, the mask of the frame just before are also drawn
             into the dense prompt and the decoder's fine maps (the starter's; not in SAM 2).
+        consensus: on a frame without a prompt, where nothing is ambiguous, the mask is the mean of the four candidates.
+            SAM 2 takes one of them there; a small network then drifts from slice to slice, and its mean does not.
         least_iou: on a frame without a prompt, a mask whose estimated intersection over union is below this is taken
             for none, [0, 1]. For a network that learnt to estimate 0 where the object is absent (the starter's); SAM 2
             did not, and believes the object score alone.
@@ -54,6 +56,7 @@ class NetworkConfig:
     memory_layers: int = 4
     timed_memory: bool = True
     drawn_prompts: bool = False
+    consensus: bool = False
     least_iou: float = 0.0
     size: int = 1024
 
@@ -138,7 +141,8 @@ PRESETS: dict[str, NetworkConfig] = {
         feedforward=512,
         memory_layers=2,
         drawn_prompts=True,
-        least_iou=0.4,
+        consensus=True,
+        least_iou=0.3,
         size=256,
     ),
 }

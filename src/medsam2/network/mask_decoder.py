@@ -94,6 +94,11 @@ def choose_mask(prediction: MaskPrediction, ambiguous: Tensor, prefer_stable: bo
     return ChosenMask(prediction.logits[rows, shown], prediction.iou[rows, shown], prediction.tokens[rows, called_for])
 
 
+def agree_on_mask(prediction: MaskPrediction) -> ChosenMask:
+    """The mean of all candidates of each object: their logits, estimates and tokens."""
+    return ChosenMask(prediction.logits.mean(1), prediction.iou.mean(1), prediction.tokens.mean(1))
+
+
 def _is_stable(logits: Tensor) -> Tensor:
     """Whether a mask hardly depends on the threshold: (B, H, W) -> (B,) bool. An empty mask is stable."""
     inner = (logits > STABILITY_OFFSET).flatten(1).sum(1).float()

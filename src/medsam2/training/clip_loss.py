@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Generator, Tensor
 
+from medsam2.engine.step import MOST_AMBIGUOUS_POINTS
 from medsam2.engine.track import Advance, Moment, ObjectPrompt, Track, advance, pad_points
 from medsam2.memory import FifoBank
-from medsam2.network import ImageFeatures, Sam2Network
+from medsam2.network import ImageFeatures, MaskPrediction, Sam2Network
 from medsam2.network.outputs import PointKind
-from medsam2.training.losses import FrameLoss, frame_loss
+from medsam2.training.losses import FrameLoss, consensus_loss, frame_loss
 from medsam2.training.prompting import PromptMix, corrective_clicks, first_prompts
 
 LONG_VIDEO = 64
@@ -141,15 +142,17 @@ class ClipRun:
             if answer.prediction.candidates is None:  # the mask was given
                 continue
             truth = self.batch.truth[answer.rows, index]
-            loss = frame_loss(answer.prediction.candidates, truth, self._ambiguous(index, answer.rows))
+            loss = self._loss(index, answer.rows, answer.prediction.candidates, truth)
             self.outcome.total = self.outcome.total + loss.total() * len(answer.rows)
             self.judged += len(answer.rows)
             self._log(loss, truth, name, answer)
 
-    def _ambiguous(self, index: int, rows: list[int]) -> Tensor:
-        """Whether at most one point was given, as `engine.step` decides it."""
+    def _loss(self, index: int, rows: list[int], candidates: MaskPrediction, truth: Tensor) -> FrameLoss:
+        """The loss of the mask that `engine.step` would take."""
         counts = [self._points_given(row, index) for row in rows]
-        return torch.tensor(counts, device=self.batch.truth.device) <= 1
+        if self.network.config.consensus and not any(counts):
+            return consensus_loss(candidates, truth)
+        return frame_loss(candidates, truth, torch.tensor(counts, device=truth.device) <= MOST_AMBIGUOUS_POINTS)
 
     def _points_given(self, row: int, index: int) -> int:
         prompt = self.tracks[row].prompts.get(self.batch.steps[index])

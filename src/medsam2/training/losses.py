@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from medsam2.network import MaskPrediction
+from medsam2.network import MaskPrediction, agree_on_mask
 
 FOCAL_POWER = 2.0
 FOCAL_WEIGHT = 0.3
@@ -57,20 +57,53 @@ def frame_loss(prediction: MaskPrediction, truth: Tensor, ambiguous: Tensor) -> 
         truth: (B, S, S) bool.
         ambiguous: (B,) bool, the prompt leaves open which of candidates 1..3 is meant; else it calls for candidate 0.
     """
-    logits = prediction.logits.float()
-    soft_truth = F.avg_pool2d(truth.float()[:, None], truth.shape[-1] // logits.shape[-1]).expand_as(logits)
+    soft_truth = _on_grid(truth, prediction.logits)
     present = truth.flatten(1).any(1)
-    per_mask = FOCAL_WEIGHT * focal(logits, soft_truth) + DICE_WEIGHT * (1 - soft_dice(logits.sigmoid(), soft_truth))
+    per_mask = _mask_loss(prediction.logits, soft_truth)
     best_of_three, clear = per_mask[:, 1:].amin(1), per_mask[:, 0]
     first = torch.where(ambiguous, best_of_three, clear)
     second = torch.where(ambiguous, clear, best_of_three)
-    iou = hard_iou(logits, soft_truth)
+    iou = hard_iou(prediction.logits, soft_truth)
     return FrameLoss(
         mask=torch.where(present, first + SECOND_CHOICE_WEIGHT * second, 0.0),
         iou=(prediction.iou.float() - iou).abs().mean(1),
         score=_presence_loss(prediction.object_score.float(), present.float()),
         **_for_the_log(prediction, iou, present, ambiguous),
     )
+
+
+def consensus_loss(prediction: MaskPrediction, truth: Tensor) -> FrameLoss:
+    """Judge the mean of the candidates of B objects, where nothing is ambiguous.
+
+    Args:
+        prediction: what the decoder said.
+        truth: (B, S, S) bool.
+    """
+    agreed = agree_on_mask(prediction)
+    logits = agreed.logits[:, None]
+    soft_truth = _on_grid(truth, logits)
+    present = truth.flatten(1).any(1)
+    iou = hard_iou(logits, soft_truth)[:, 0]
+    nothing = torch.full_like(iou, torch.nan)
+    return FrameLoss(
+        mask=torch.where(present, _mask_loss(logits, soft_truth)[:, 0], 0.0),
+        iou=(agreed.iou.float() - iou).abs(),
+        score=_presence_loss(prediction.object_score.float(), present.float()),
+        dice=torch.where(present, 2 * iou / (1 + iou), nothing),
+        regret=nothing,
+    )
+
+
+def _on_grid(truth: Tensor, logits: Tensor) -> Tensor:
+    """Shares of each cell of the masks' grid that the truth (B, S, S) fills, for all candidates, (B, M, 4h, 4w)."""
+    side = truth.shape[-1] // logits.shape[-1]
+    return F.avg_pool2d(truth.float()[:, None], side).expand(-1, logits.shape[1], -1, -1)
+
+
+def _mask_loss(logits: Tensor, soft_truth: Tensor) -> Tensor:
+    """Focal and Dice loss of each candidate, (B, M)."""
+    logits = logits.float()
+    return FOCAL_WEIGHT * focal(logits, soft_truth) + DICE_WEIGHT * (1 - soft_dice(logits.sigmoid(), soft_truth))
 
 
 def _presence_loss(score: Tensor, present: Tensor) -> Tensor:
