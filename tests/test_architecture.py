@@ -75,7 +75,9 @@ def test_exceptions_are_still_needed() -> None:
 
 def test_what_is_imported_is_declared() -> None:
     imported = {name for module in MODULES for name in _imported(module)} - sys.stdlib_module_names - {"medsam2"}
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = (one for extra, needed in project["optional-dependencies"].items() if extra != "dev" for one in needed)
+    declared = [*project["dependencies"], *extras]
     names = {_plain(re.split(r"[<>=!~ \[;]", one)[0]) for one in declared}
     distributions = packages_distributions()
     undeclared = {one for one in imported if names.isdisjoint(map(_plain, distributions.get(one, [one])))}
