@@ -91,7 +91,9 @@ def _summary(frames: Sequence[DicomFrame]) -> SeriesSummary:
 
 
 def _refuse_two_patients(frames: Sequence[DicomFrame]) -> None:
-    patients = {frame.patient: frame for frame in frames}
+    patients: dict[str, DicomFrame] = {}
+    for frame in frames:
+        patients.setdefault(frame.patient, frame)
     if len(patients) > 1:
         one, other = list(patients.values())[:2]
         raise FormatError(

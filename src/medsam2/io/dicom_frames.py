@@ -14,6 +14,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
+from medsam2.errors import FormatError
 from medsam2.io.dicom_header import (
     ALWAYS_DIVIDING,
     PATIENT,
@@ -119,7 +120,7 @@ def read_frames(path: Path) -> tuple[tuple[DicomFrame, ...], str]:
     """
     dataset, kind = read_header(path)
     if "Rows" not in dataset and kind.endswith("Image"):
-        kind += " without pixels"
+        raise FormatError(f"{path.name} is a {kind} without pixels; it may be damaged or incomplete.")
     with header_errors(path):
         return tuple(_frame(path, number, elements) for number, elements in frames_of(path, dataset)), kind
 
@@ -148,7 +149,7 @@ def _frame(path: Path, number: int | None, attributes: Dataset) -> DicomFrame:
         pixel_spacing=spacing,
         at_detector=at_detector,
         slice_spacing=_slice_spacing(attributes),
-        values=Dataset({element.tag: element for element in attributes if element.keyword in VALUES}),
+        values=_values(attributes),
         tags={name: _text(attributes[name].value) for name in _DIVIDING if name in attributes},
     )
 
@@ -166,6 +167,18 @@ def _layout(attributes: Dataset) -> PixelLayout:
         signed=attributes.get("PixelRepresentation") == 1,
         padding=None if padding is None or limit is None else (min(padding, limit), max(padding, limit)),
     )
+
+
+def _values(attributes: Dataset) -> Dataset:
+    values = Dataset()
+    values.update({element.tag: element for element in attributes if element.keyword in VALUES})
+    values.set_original_encoding(*attributes.original_encoding)
+    if "RescaleSlope" in values or "RescaleIntercept" in values:
+        # Either may be left out by old equipment, and pydicom wants both.
+        slope, intercept = floats(values, "RescaleSlope", 1), floats(values, "RescaleIntercept", 1)
+        values.RescaleSlope = 1.0 if slope is None else float(slope[0])
+        values.RescaleIntercept = 0.0 if intercept is None else float(intercept[0])
+    return values
 
 
 def _pixel_spacing(attributes: Dataset) -> tuple[tuple[float, float] | None, bool]:

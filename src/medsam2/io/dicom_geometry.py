@@ -14,7 +14,7 @@ from highdicom.spatial import create_affine_matrix_from_attributes, get_normal_v
 
 from medsam2.errors import FormatError
 from medsam2.io.dicom_frames import DicomFrame
-from medsam2.spatial import FloatArray, Geometry
+from medsam2.spatial import FloatArray, Geometry, Plane
 
 SAME_PLACE_MM = 1e-3
 """Slices nearer than this lie at the same place."""
@@ -34,6 +34,14 @@ def is_placed(frames: Sequence[DicomFrame]) -> bool:
 def places(frames: Sequence[DicomFrame]) -> FloatArray:
     """Give how far along the normal of the first slice each one lies, (n,) mm."""
     return np.asarray(_positions(frames) @ get_normal_vector(_orientation(frames[0])), dtype=np.float64)
+
+
+def nearest_plane(frame: DicomFrame) -> str:
+    """Name the plane that a slice is nearest to; "" without an orientation."""
+    if frame.orientation is None:
+        return ""
+    planes = (Plane.SAGITTAL, Plane.CORONAL, Plane.AXIAL)
+    return planes[int(np.abs(get_normal_vector(_orientation(frame))).argmax())]
 
 
 def in_order(frames: Sequence[DicomFrame]) -> tuple[DicomFrame, ...]:

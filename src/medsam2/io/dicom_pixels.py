@@ -151,8 +151,7 @@ def _rescales(values: Dataset) -> bool:
 
 
 def _linear(values: Dataset) -> tuple[float, float]:
-    slope, intercept = values.get("RescaleSlope"), values.get("RescaleIntercept")
-    return float(1 if slope is None else slope), float(0 if intercept is None else intercept)
+    return float(values.get("RescaleSlope", 1)), float(values.get("RescaleIntercept", 0))
 
 
 def _dtype(frames: Sequence[DicomFrame]) -> np.dtype[Any]:

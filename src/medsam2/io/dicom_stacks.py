@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from medsam2.io.dicom_frames import DicomFrame
-from medsam2.io.dicom_geometry import SAME_PLACE_MM, fault, in_order, is_placed, places
+from medsam2.io.dicom_geometry import SAME_PLACE_MM, fault, in_order, is_placed, nearest_plane, places
 from medsam2.io.dicom_header import ALWAYS_DIVIDING, SOMETIMES_DIVIDING, TIMES_OF_DAY
 
 ORIENTATION_TOLERANCE = 1e-3
@@ -43,11 +43,12 @@ class Stack:
         return is_localiser(self.frames[0])
 
     def describe(self) -> str:
-        """Give number, size and marks of the slices, for messages."""
+        """Give number, plane, size and marks of the slices, for messages."""
         layout = self.frames[0].layout
-        count = f"{len(self.frames)} {'slice' if len(self.frames) == 1 else 'slices'}"
+        slices = "slice" if len(self.frames) == 1 else "slices"
         kind = ["localiser"] if self.is_localiser else []
-        return ", ".join([f"{count} of {layout.columns} x {layout.rows}", *kind, *self.marks])
+        words = f"{len(self.frames)} {nearest_plane(self.frames[0])} {slices} of {layout.columns} x {layout.rows}"
+        return ", ".join([" ".join(words.split()), *kind, *self.marks])
 
 
 def is_localiser(frame: DicomFrame) -> bool:
@@ -57,20 +58,25 @@ def is_localiser(frame: DicomFrame) -> bool:
 
 
 def without_duplicates(frames: Sequence[DicomFrame]) -> tuple[list[DicomFrame], list[str]]:
-    """Leave out files that repeat an instance at the same place.
+    """Leave out files that repeat an instance: the same UID, place and kind of picture.
 
     Returns:
         The frames that stay, and what is to be said of the others.
     """
     kept: dict[Hashable, DicomFrame] = {}
     for frame in frames:
-        place = None if frame.position is None else tuple(frame.position.tolist())
-        kept.setdefault((frame.uid, frame.number, place), frame)
+        kept.setdefault((frame.uid, frame.number, _place(frame), frame.layout, *frame.tags.items()), frame)
     dropped = len(frames) - len(kept)
     names = {id(frame) for frame in kept.values()}
     example = next((frame.name for frame in frames if id(frame) not in names), "")
     told = f"{dropped} {'slice is' if dropped == 1 else 'slices are'} there twice and read once, e.g. {example}."
     return list(kept.values()), [told] if dropped else []
+
+
+def _place(frame: DicomFrame) -> Hashable:
+    if frame.position is None or frame.orientation is None:
+        return None
+    return (*frame.position.tolist(), *frame.orientation.tolist())
 
 
 def divide(frames: Sequence[DicomFrame]) -> list[Stack]:
