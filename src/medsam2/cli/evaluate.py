@@ -1,9 +1,10 @@
 """`medsam2 evaluate`: how good a model is, beside what needs no model."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -18,17 +19,24 @@ from medsam2.errors import ConfigurationError
 from medsam2.evaluation import (
     Protocol,
     RunLog,
+    ScoredCase,
     StructureScores,
+    VolumeMetric,
+    VolumeMetrics,
     comparisons,
     evaluate,
     example_set,
+    interval_of,
     means,
     run_header,
     unseen_synthetic_set,
     write_scores,
 )
 from medsam2.evaluation.scores import is_known
+from medsam2.evaluation.volume_metrics import DEFAULT_TOLERANCE_MM
 from medsam2.segmenter import DEFAULT_MODEL, Segmenter
+
+Known = TypeVar("Known", bound=StrEnum)
 
 BUILT_IN = ("synthetic", "examples")
 """What `--on` may name that is not on the user's disk."""
@@ -58,6 +66,15 @@ ON_VOLUMES = {
 }
 """Columns of whole volumes, and their headings; false and missed slices are those of the box."""
 
+ON_SETS = {
+    "box_set": "box",
+    "mask_set": "mask",
+    "copied_mask": "copied\nmask",
+    "box_set_false": "false\n(box)",
+    "mask_set_false": "false\n(mask)",
+}
+"""Columns of the other pictures of a set, and their headings."""
+
 ROWS = {
     "box": "box, one slice",
     "click": "1 click, one slice",
@@ -66,11 +83,21 @@ ROWS = {
     "box_volume": "box -> volume",
     "mask_volume": "mask -> volume",
     "click_volume": "click -> volume",
+    "box_set": "box -> set",
+    "mask_set": "mask -> set",
 }
 """Rows of the means."""
 
+MEASURES = {
+    VolumeMetric.IOU: "IoU",
+    VolumeMetric.HD95: "HD95, mm",
+    VolumeMetric.NSD: "NSD",
+    VolumeMetric.ASSD: "ASSD, mm",
+}
+"""Metrics of volumes besides Dice, as the table calls them."""
+
 BASELINE_NAMES = {
-    **{column: heading.replace("\n", " ") for column, heading in {**ON_SLICES, **ON_VOLUMES}.items()},
+    **{column: heading.replace("\n", " ") for column, heading in {**ON_SLICES, **ON_VOLUMES, **ON_SETS}.items()},
     "grown_click": "flood in 3-D",
 }
 
@@ -86,6 +113,10 @@ def evaluate_command(
     model: Model = DEFAULT_MODEL,
     protocol: Annotated[str, typer.Option(help="Which to run, separated by commas.", show_default="all")] = ",".join(
         Protocol
+    ),
+    metrics: Annotated[str, typer.Option(help="Of volumes: dice, iou, hd95, nsd, assd, separated by commas.")] = "dice",
+    tolerance_mm: Annotated[float, typer.Option(help="Distance up to which NSD takes a surface for right, mm.")] = (
+        DEFAULT_TOLERANCE_MM
     ),
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the scores.")] = Path("evaluation-output"),
     split: Annotated[str | None, typer.Option(help="Only cases of this split, e.g. test.")] = None,
@@ -105,22 +136,25 @@ def evaluate_command(
     A run that was interrupted goes on where it was if it is started again with the same flags.
     """
     protocols = parse_protocols(protocol)
+    measured = VolumeMetrics(parse_metrics(metrics), tolerance_mm)
     settings = SegmentSettings(memory=memory, size=size, patience=patience)
     chosen = find_set(on, Choice(split, channel, cases, splits))
     segmenter = Segmenter.from_pretrained(model, device)
     out = Output(quiet, verbose)
-    header = run_header(segmenter.describe(), chosen, protocols, settings)
+    header = run_header(segmenter.describe(), chosen, protocols, settings, measured)
     log = RunLog(output / "scores.part.jsonl", header)
     if log.count:
         out.say(f"going on after {log.count} cases of {len(chosen.sources)} that are done")
     scored = []
     with out.progress("evaluating") as progress:
-        for case in evaluate(segmenter, chosen, protocols, settings, log, progress):
+        for case in evaluate(segmenter, chosen, protocols, settings, log, progress, measured):
             scored.append(case)
             out.detail(f"{case.name}: {len(case.scores)} structures")
     written = write_scores(header, scored, output)
     log.remove()
     _tell(out, [row for case in scored for row in case.scores])
+    if measured.need_masks:
+        out.table(measure_table(scored, measured))
     out.say(f"wrote {' and '.join(str(path) for path in written)}")
 
 
@@ -144,16 +178,33 @@ def parse_protocols(text: str) -> tuple[Protocol, ...]:
     Raises:
         ConfigurationError: one is unknown, or none was named.
     """
+    return _named(text, Protocol, "protocol")
+
+
+def parse_metrics(text: str) -> tuple[VolumeMetric, ...]:
+    """The metrics that were named, in the order of `VolumeMetric`.
+
+    Raises:
+        ConfigurationError: one is unknown, or none was named.
+    """
+    return _named(text, VolumeMetric, "metric")
+
+
+def _named(text: str, known: type[Known], what: str) -> tuple[Known, ...]:
     named = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in named if name not in list(Protocol)]
+    unknown = [name for name in named if name not in list(known)]
     if unknown or not named:
-        what = f"'{unknown[0]}' is no protocol" if unknown else "no protocol was named"
-        raise ConfigurationError(f"{what}; choose among {', '.join(Protocol)}")
-    return tuple(one for one in Protocol if one in named)
+        fault = f"'{unknown[0]}' is no {what}" if unknown else f"no {what} was named"
+        raise ConfigurationError(f"{fault}; choose among {', '.join(known)}")
+    return tuple(one for one in known if one in named)
 
 
 def _tell(out: Output, rows: Sequence[StructureScores]) -> None:
-    for title, columns in (("Dice on the prompted slice", ON_SLICES), ("Dice of the volume", ON_VOLUMES)):
+    for title, columns in (
+        ("Dice on the prompted slice", ON_SLICES),
+        ("Dice of the volume", ON_VOLUMES),
+        ("Dice on the other pictures of a set", ON_SETS),
+    ):
         if any(is_known(row.values, column) for row in rows for column in columns):
             out.table(structure_table(title, columns, rows))
     out.table(mean_table(rows))
@@ -203,6 +254,25 @@ def mean_table(rows: Sequence[StructureScores]) -> Table:
         table.add_row(
             ROWS[column], f"{mean:.3f}", str(count), *shares, seconds, *map("\n".join, zip(*baselines, strict=True))
         )
+    return table
+
+
+def measure_table(scored: Sequence[ScoredCase], measured: VolumeMetrics) -> Table:
+    """One row a protocol of volumes and metric: its mean, and the 95 % interval over patients."""
+    averages = means(row for case in scored for row in case.scores)
+    table = _table("Volumes: means, with 95 % intervals over patients")
+    for heading in ("protocol", "measure", "mean", "from", "to", "of"):
+        table.add_column(heading, justify="left" if heading in ("protocol", "measure") else "right", no_wrap=True)
+    endings = {"": "Dice", **{f"_{metric}": name for metric, name in MEASURES.items()}}
+    for volume in (one for one in ROWS if one.endswith("_volume")):
+        for ending, name in endings.items():
+            column = f"{volume}{ending}"
+            if column in averages:
+                mean, count = averages[column]
+                ends = interval_of(scored, column) or ()
+                title = f"{name} at {measured.tolerance_mm:g} mm" if ending == "_nsd" else name
+                shown = [f"{end:.3f}" for end in ends] or ["-", "-"]
+                table.add_row(ROWS[volume] if not ending else "", title, f"{mean:.3f}", *shown, str(count))
     return table
 
 

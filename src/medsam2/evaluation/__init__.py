@@ -5,9 +5,10 @@ from medsam2.evaluation.example_cases import example_set
 from medsam2.evaluation.harness import evaluate
 from medsam2.evaluation.protocols import PROTOCOLS, Protocol, Segmenting
 from medsam2.evaluation.run_log import RunLog, ScoredCase
-from medsam2.evaluation.score_files import run_header, scores_report, write_scores
+from medsam2.evaluation.score_files import interval_of, run_header, scores_report, write_scores
 from medsam2.evaluation.scores import BASELINES, COLUMNS, Comparison, StructureScores, comparisons, means
 from medsam2.evaluation.synthetic_set import SyntheticSettings, unseen_synthetic_set
+from medsam2.evaluation.volume_metrics import VolumeMetric, VolumeMetrics
 
 __all__ = [
     "BASELINES",
@@ -23,9 +24,12 @@ __all__ = [
     "Segmenting",
     "StructureScores",
     "SyntheticSettings",
+    "VolumeMetric",
+    "VolumeMetrics",
     "comparisons",
     "evaluate",
     "example_set",
+    "interval_of",
     "means",
     "run_header",
     "scores_report",

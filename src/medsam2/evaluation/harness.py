@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from medsam2.datasets.cases import Case, CaseSet
 from medsam2.engine.volume_run import SegmentSettings, slice_index
-from medsam2.evaluation.protocols import PROTOCOLS, CaseScores, Protocol, Segmenting
+from medsam2.evaluation.protocols import CaseScores, Protocol, Segmenting, run_of
 from medsam2.evaluation.run_log import RunLog, ScoredCase
 from medsam2.evaluation.scores import COLUMNS, Measures, StructureScores
+from medsam2.evaluation.volume_metrics import DICE_ALONE, VolumeMetrics
 
 Progress = Callable[[int, int], None]
 """Told (steps done, steps in all); a step is one protocol on one case."""
@@ -21,6 +22,7 @@ def evaluate(
     settings: SegmentSettings,
     log: RunLog | None = None,
     progress: Progress | None = None,
+    metrics: VolumeMetrics = DICE_ALONE,
 ) -> Iterator[ScoredCase]:
     """Score all cases.
 
@@ -31,6 +33,7 @@ def evaluate(
         settings: how it segments.
         log: cases that it holds are not run again, others are added to it.
         progress: told how far it is.
+        metrics: of whole volumes.
 
     Yields:
         Each case when it is done.
@@ -45,8 +48,8 @@ def evaluate(
             for step, protocol in enumerate(protocols):
                 if progress:
                     progress(before + step, steps)
-                _add(scores, PROTOCOLS[protocol](segmenter, case, settings))
-            scored = _scored(case, scores)
+                _add(scores, run_of(protocol, metrics)(segmenter, case, settings))
+            scored = _scored(case, source.whose, scores)
             if log:
                 log.add(scored)
         if progress:
@@ -59,12 +62,13 @@ def _add(scores: CaseScores, more: CaseScores) -> None:
         scores[label] = {**scores.get(label, {}), **values}
 
 
-def _scored(case: Case, scores: CaseScores) -> ScoredCase:
+def _scored(case: Case, patient: str, scores: CaseScores) -> ScoredCase:
     return ScoredCase(
         name=case.name,
         image_sha256=case.image_sha256,
         labels_sha256=case.labels_sha256,
         slices=case.view.frame_count,
+        patient=patient,
         scores=tuple(_structure(case, label, scores.get(label, {})) for label in case.names),
     )
 

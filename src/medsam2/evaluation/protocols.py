@@ -27,6 +27,7 @@ from medsam2.evaluation.baselines import ellipse_in_box, flood, frozen, grown_fr
 from medsam2.evaluation.scores import Measures
 from medsam2.evaluation.simulated_prompts import PromptKind, slice_prompt, volume_prompts
 from medsam2.evaluation.single_slice import SliceAnswer, SliceSegmenter
+from medsam2.evaluation.volume_metrics import DICE_ALONE, PackedMask, VolumeMetrics
 from medsam2.frames import choose_window
 from medsam2.metrics import SliceOverlap, dice, iou
 from medsam2.network import Sam2Network
@@ -150,7 +151,13 @@ def _picture_alone(volume: Volume, view: PlaneView, frame: int) -> Volume:
     return Volume(array, Geometry(array.shape[:3], np.eye(4)))
 
 
-def prompt_to_volume(kind: PromptKind, segmenter: Segmenting, case: Case, settings: SegmentSettings) -> CaseScores:
+def prompt_to_volume(
+    kind: PromptKind,
+    segmenter: Segmenting,
+    case: Case,
+    settings: SegmentSettings,
+    metrics: VolumeMetrics = DICE_ALONE,
+) -> CaseScores:
     """The whole volume from a prompt on one slice, and the baselines that go with the prompt; nothing for pictures."""
     if not case.is_sequence:
         return {}
@@ -160,19 +167,25 @@ def prompt_to_volume(kind: PromptKind, segmenter: Segmenting, case: Case, settin
     for start in range(0, len(labels), STRUCTURES_AT_ONCE):
         some = labels[start : start + STRUCTURES_AT_ONCE]
         found = segmenter.stream(case.volume, volume_prompts(case, some, kind), settings)
-        scores |= _judged_volume(found, case, some, f"{kind}_volume")
+        scores |= _judged_volume(found, case, some, f"{kind}_volume", metrics)
     pictures = _shown(case.volume, case.view, settings)
     return {label: {**scores[label], **_volume_baselines(kind, pictures, case, label)} for label in labels}
 
 
-def _judged_volume(found: Iterator[SliceMask], case: Case, labels: Sequence[int], column: str) -> CaseScores:
+def _judged_volume(
+    found: Iterator[SliceMask], case: Case, labels: Sequence[int], column: str, metrics: VolumeMetrics
+) -> CaseScores:
     overlaps = {label: SliceOverlap(case.truth(label)) for label in labels}
+    shape = (case.view.frame_count, *case.view.frame_shape)
+    masks = {label: PackedMask(shape) for label in labels if metrics.need_masks}
     frames = {slice_index(case.view, frame): frame for frame in range(case.view.frame_count)}
     seen: set[int] = set()
     began = time.perf_counter()
     for one in found:
         frame = frames[one.slice_index]
         overlaps[one.label].add(frame, one.mask, case.truth_on(frame, one.label))
+        if one.label in masks:
+            masks[one.label].put(frame, one.mask)
         seen.add(frame)
     seconds = (time.perf_counter() - began) / max(len(seen), 1)
     return {
@@ -181,9 +194,17 @@ def _judged_volume(found: Iterator[SliceMask], case: Case, labels: Sequence[int]
             f"{column}_false": overlap.false_share(case.prompted_frames[label]),
             f"{column}_missed": overlap.missed_share(case.prompted_frames[label]),
             f"{column}_seconds": seconds,
+            **(_measured(masks[label], case, label, column, metrics) if masks else {}),
         }
         for label, overlap in overlaps.items()
     }
+
+
+def _measured(mask: PackedMask, case: Case, label: int, column: str, metrics: VolumeMetrics) -> Measures:
+    """The chosen metrics besides Dice, by column."""
+    spacing_mm = (case.view.slice_spacing_mm, *case.view.frame_spacing_mm)
+    values = metrics.measure(mask.whole(), case.truth(label), spacing_mm)
+    return {f"{column}_{metric}": value for metric, value in values.items()}
 
 
 def _volume_baselines(kind: PromptKind, pictures: NDArray[np.float32], case: Case, label: int) -> Measures:
@@ -222,3 +243,16 @@ PROTOCOLS: Mapping[Protocol, Run] = {
     Protocol.CLICK_VOLUME: partial(prompt_to_volume, PromptKind.CLICK),
 }
 """What is run for each name."""
+
+VOLUME_KINDS: Mapping[Protocol, PromptKind] = {
+    Protocol.BOX_VOLUME: PromptKind.BOX,
+    Protocol.MASK_VOLUME: PromptKind.MASK,
+    Protocol.CLICK_VOLUME: PromptKind.CLICK,
+}
+"""The protocols of whole volumes, of which more than Dice can be measured."""
+
+
+def run_of(protocol: Protocol, metrics: VolumeMetrics) -> Run:
+    """What is run for a name, with the metrics that are asked for."""
+    kind = VOLUME_KINDS.get(protocol)
+    return PROTOCOLS[protocol] if kind is None else partial(prompt_to_volume, kind, metrics=metrics)

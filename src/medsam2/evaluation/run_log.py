@@ -23,6 +23,7 @@ class ScoredCase:
         labels_sha256: of its labels.
         slices: of its view.
         scores: of its structures.
+        patient: whose case it is; empty: a patient of its own.
     """
 
     name: str
@@ -30,6 +31,7 @@ class ScoredCase:
     labels_sha256: str
     slices: int
     scores: tuple[StructureScores, ...]
+    patient: str = ""
 
     def to_line(self) -> str:
         """One line of JSON."""

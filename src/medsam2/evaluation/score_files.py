@@ -14,9 +14,11 @@ from medsam2 import __version__
 from medsam2.datasets.cases import CaseSet, joint_sha256
 from medsam2.engine.volume_run import SegmentSettings
 from medsam2.errors import FormatError
+from medsam2.evaluation.intervals import LEVEL, RESAMPLES, SEED, bootstrap_interval
 from medsam2.evaluation.protocols import Protocol
 from medsam2.evaluation.run_log import ScoredCase
 from medsam2.evaluation.scores import COLUMNS, StructureScores, comparisons, is_known, means
+from medsam2.evaluation.volume_metrics import DICE_ALONE, VolumeMetrics
 from medsam2.files import written_whole
 from medsam2.reporting import write_report
 
@@ -34,14 +36,19 @@ FACTS = {
     "absence": "the segmenter is told nothing of slices without the object",
     "overlaps": "each structure is scored by its own mask, before overlaps with other prompted structures are settled",
     "true_extent": "frozen_mask and frozen_ellipse are told on which slices the object is; the segmenter is not",
-    "empty_masks": "Dice is 0 where one of mask and reference is empty; every scored structure has voxels",
+    "empty_masks": "every scored structure has voxels; where its mask is empty, Dice, IoU and NSD are 0, HD95 and ASSD "
+    "the diagonal of the volume in mm",
     "unordered": "pictures of unordered sets and single pictures are scored on the prompted slice only",
 }
 """What was done, in words."""
 
 
 def run_header(
-    model: Mapping[str, Any], cases: CaseSet, protocols: Sequence[Protocol], settings: SegmentSettings
+    model: Mapping[str, Any],
+    cases: CaseSet,
+    protocols: Sequence[Protocol],
+    settings: SegmentSettings,
+    metrics: VolumeMetrics = DICE_ALONE,
 ) -> dict[str, Any]:
     """What a run depends on beside its cases: equal headers give equal scores."""
     return {
@@ -51,6 +58,7 @@ def run_header(
         "set": {"name": cases.name, **cases.facts},
         "protocols": [protocol.value for protocol in protocols],
         "settings": asdict(settings),
+        "metrics": {"chosen": [metric.value for metric in metrics.chosen], "tolerance_mm": metrics.tolerance_mm},
     }
 
 
@@ -65,8 +73,14 @@ def scores_report(header: Mapping[str, Any], scored: Sequence[ScoredCase]) -> di
         "set": _set(header, scored),
         "structure_count": len(rows),
         "means": {
-            column: {"mean": round(mean, DECIMALS), "structures": count}
+            column: {"mean": round(mean, DECIMALS), "structures": count, **_interval(scored, column)}
             for column, (mean, count) in means(rows).items()
+        },
+        "intervals": {
+            "level": LEVEL,
+            "method": "percentile bootstrap over patients",
+            "resamples": RESAMPLES,
+            "seed": SEED,
         },
         "comparisons": {
             column: {
@@ -106,8 +120,24 @@ def _set(header: Mapping[str, Any], scored: Sequence[ScoredCase]) -> dict[str, A
         **header["set"],
         "sha256": joint_sha256([f"{case.image_sha256} {case.labels_sha256}" for case in scored]),
         "labels_sha256": joint_sha256([case.labels_sha256 for case in scored]),
-        "cases": [{"name": case.name, "slices": case.slices, "structures": len(case.scores)} for case in scored],
+        "cases": [_case(case) for case in scored],
     }
+
+
+def interval_of(scored: Sequence[ScoredCase], column: str) -> tuple[float, float] | None:
+    """The bootstrap interval of a column's mean, over patients; None with fewer than two."""
+    rows = ((case.patient or case.name, row.values) for case in scored for row in case.scores)
+    return bootstrap_interval((patient, values[column]) for patient, values in rows if column in values)
+
+
+def _interval(scored: Sequence[ScoredCase], column: str) -> dict[str, list[float]]:
+    ends = interval_of(scored, column)
+    return {} if ends is None else {"interval": [round(end, DECIMALS) for end in ends]}
+
+
+def _case(case: ScoredCase) -> dict[str, str | int]:
+    patient = {"patient": case.patient} if case.patient not in ("", case.name) else {}
+    return {"name": case.name, "slices": case.slices, "structures": len(case.scores), **patient}
 
 
 def _structure(row: StructureScores) -> dict[str, Any]:

@@ -35,6 +35,16 @@ COLUMNS: Mapping[str, str] = {
     "frozen_mask": "baseline: Dice of the true mask on every slice of the object's true extent",
     "grown_mask": "baseline: Dice of growing the true mask through the volume",
     "grown_click": "baseline: Dice of flooding the volume from the click",
+    **{
+        f"{volume}_{metric}": meaning
+        for volume in ("box_volume", "mask_volume", "click_volume")
+        for metric, meaning in (
+            ("iou", "intersection over union of the volume, where asked for"),
+            ("hd95", "95th percentile of the Hausdorff distance, mm, where asked for"),
+            ("nsd", "normalised surface Dice at the tolerance of the run, where asked for"),
+            ("assd", "average symmetric surface distance, mm, where asked for"),
+        )
+    },
 }
 """Columns of the scores in their order, and what they hold."""
 
