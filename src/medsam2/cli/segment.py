@@ -19,7 +19,10 @@ from medsam2.spatial import Plane
 
 
 def segment(
-    input_file: Annotated[Path, typer.Option("-i", "--input", help="Scan: NIfTI, NRRD, MHA, PNG, JPEG, TIFF.")],
+    input_file: Annotated[
+        Path,
+        typer.Option("-i", "--input", help="Scan: NIfTI, NRRD, MHA, PNG, JPEG, TIFF; DICOM as folder, zip or file."),
+    ],
     output_file: Annotated[Path, typer.Option("-o", "--output", help="Label map to write, in the input's geometry.")],
     as_format: Annotated[
         LabelFormat | None,
@@ -56,7 +59,10 @@ def segment(
     fusion: Annotated[Fusion, typer.Option(help="How planes become one: average (of logits) or vote.")] = "average",
     largest_component: Annotated[bool, typer.Option(help="Keep the largest connected part of each object.")] = False,
     fill_holes: Annotated[bool, typer.Option(help="Fill what an object encloses.")] = False,
-    volume_index: Annotated[int | None, typer.Option(help="Which volume of a 4-D file, from 0.")] = None,
+    volume_index: Annotated[
+        int | None, typer.Option(help="Which volume of a 4-D file, or of a DICOM series of several, from 0.")
+    ] = None,
+    series: Annotated[str | None, typer.Option(help="Which DICOM series: its number, UID, or a UID's start.")] = None,
     statistics: Annotated[bool, typer.Option(help="Measure intensity and extent of each object.")] = False,
     report: Annotated[Path | None, typer.Option(help="JSON report to write.")] = None,
     preview_file: Annotated[Path | None, typer.Option("--preview", help="PNG picture of the result to write.")] = None,
@@ -83,10 +89,12 @@ def segment(
     for file in (output_file, report, preview_file):
         if file is not None and file.exists() and file.samefile(input_file):
             raise FormatError(f"{file} is the input itself; choose another output")
-    volume = read_volume(input_file, volume_index)
+    out = Output(quiet, verbose)
+    volume = read_volume(input_file, volume_index, series)
+    for note in volume.source.notes if volume.source is not None else ():
+        out.warn(note)
     check_output(volume, output_file, as_format)
     prompt_set = collect_prompts(flags, volume)
-    out = Output(quiet, verbose)
     segmenter = Segmenter.from_pretrained(model, device)
     out.detail(f"{segmenter.card.name} on {segmenter.network.device}, {volume.geometry.describe()}")
     with out.progress("segmenting") as progress:
