@@ -4,11 +4,15 @@ import json
 
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 
 from medsam2.cli.app import run
+from medsam2.io import LabelFormat
 from medsam2.weights import WeightsCard, save_network
+from reference.scanned_series import OBLIQUE
+from reference.scanned_series import scan as dicom_scan
 
 SHAPE = (12, 10, 8)  # i, j, k
 
@@ -197,3 +201,34 @@ def test_json_that_is_none_is_a_file_error(call, tmp_path):
     prompts.write_text("{objects")
     code, said, _ = call("--prompts", prompts)
     assert (code, "not JSON" in said) == (3, True)
+
+
+def test_a_dicom_series_becomes_a_seg_and_an_rtstruct_with_names(call, tmp_path):
+    dicom_scan(tmp_path / "series", orientation=OBLIQUE)
+    flags = ("--box=2,2,2,6,8,2", "--name", "liver")
+    code, said, out = call(*flags, output="mask.dcm", source=tmp_path / "series")
+    assert code == 0, said
+    assert [one.SegmentLabel for one in pydicom.dcmread(out).SegmentSequence] == ["liver"]
+    assert pydicom.dcmread(out).SegmentSequence[0].SegmentAlgorithmType == "SEMIAUTOMATIC"
+
+    code, said, out = call(*flags, "--format", "rtstruct", output="contours.dcm", source=tmp_path / "series")
+    assert code == 0, said
+    assert [one.ROIName for one in pydicom.dcmread(out).StructureSetROISequence] == ["liver"]
+    assert "Müller" not in said
+
+
+def test_a_name_that_is_cut_is_told(call, tmp_path):
+    dicom_scan(tmp_path / "series")
+    code, said, _ = call("--box=2,2,2,6,8,2", "--name", "x" * 65, output="mask.dcm", source=tmp_path / "series")
+    assert code == 0
+    assert "has 65 characters, DICOM holds 64; it was cut" in " ".join(said.split())
+
+
+def test_the_format_of_the_output_is_checked_before_the_work(call, tmp_path):
+    code, said, out = call("--box=2,2,3,6,7,3", output="mask.dcm")
+    assert (code, out.exists()) == (3, False)
+    assert "is to be DICOM SEG, which refers to the images of a DICOM series, but the scan is of format 'nifti'" in said
+
+    code, said, _ = call("--box=2,2,3,6,7,3", "--format", LabelFormat.SEG_NRRD, output="mask.nii.gz")
+    assert code == 2
+    assert "is to be of format seg-nrrd; expected a name that ends in .nrrd" in said
