@@ -4,9 +4,7 @@ A protocol is a function of a segmenter, a case and settings that gives measures
 volume and the declared prompts and nothing else: the truth makes the prompts before (`simulated_prompts`) and judges
 the answers after. Structures are prompted together but scored each by its own mask, before overlaps are settled.
 
-One-prompt segmentation of unordered sets (a template's prompt carried to the other pictures) has its place here: one
-more function of this signature over cases that are not `ordered`, and its row in `PROTOCOLS`. Until then such sets
-are scored on single pictures.
+Volumes are judged whole, unordered sets picture by picture (`one_prompt`).
 """
 
 from __future__ import annotations
@@ -24,6 +22,7 @@ from numpy.typing import NDArray
 from medsam2.datasets.cases import Case
 from medsam2.engine.volume_run import SegmentSettings, SliceMask, slice_index
 from medsam2.evaluation.baselines import ellipse_in_box, flood, frozen, grown_from_mask, otsu_in_box
+from medsam2.evaluation.one_prompt import SegmentingSets, picture_alone, prompt_to_set
 from medsam2.evaluation.scores import Measures
 from medsam2.evaluation.simulated_prompts import PromptKind, slice_prompt, volume_prompts
 from medsam2.evaluation.single_slice import SliceAnswer, SliceSegmenter
@@ -34,7 +33,7 @@ from medsam2.network import Sam2Network
 from medsam2.prompts import PromptSet, SlicePrompt
 from medsam2.prompts.prompt_types import MaskArray
 from medsam2.prompts.simulation import box_around, corrective_click, first_click
-from medsam2.spatial import Geometry, Plane, PlaneView, Volume
+from medsam2.spatial import Plane, PlaneView, Volume
 
 STRUCTURES_AT_ONCE = 16
 """Of a volume that go through it together: a drawn mask takes as many bytes as the volume has voxels."""
@@ -42,7 +41,7 @@ STRUCTURES_AT_ONCE = 16
 CORRECTIVE_CLICKS = 2
 
 
-class Segmenting(Interface):
+class Segmenting(SegmentingSets, Interface):
     """What is evaluated; `medsam2.Segmenter` is one."""
 
     network: Sam2Network
@@ -62,6 +61,8 @@ class Protocol(StrEnum):
     BOX_VOLUME = "box-volume"
     MASK_VOLUME = "mask-volume"
     CLICK_VOLUME = "click-volume"
+    BOX_SET = "box-set"
+    MASK_SET = "mask-set"
 
 
 CaseScores = dict[int, Measures]
@@ -140,15 +141,9 @@ def _prompted_slices(
         if whole is not None:
             yield whole, frame, truths
         else:
-            picture = _picture_alone(case.volume, case.view, frame)
+            picture = picture_alone(case.volume, case.view, frame)
             view = PlaneView.of(picture.geometry, Plane.AXIAL)
             yield SliceSegmenter(network, picture, view, settings), 0, truths
-
-
-def _picture_alone(volume: Volume, view: PlaneView, frame: int) -> Volume:
-    """One picture of an unordered set, whose intensities have nothing to do with the others'."""
-    array = view.to_frames(volume.array)[frame : frame + 1]
-    return Volume(array, Geometry(array.shape[:3], np.eye(4)))
 
 
 def prompt_to_volume(
@@ -241,6 +236,8 @@ PROTOCOLS: Mapping[Protocol, Run] = {
     Protocol.BOX_VOLUME: partial(prompt_to_volume, PromptKind.BOX),
     Protocol.MASK_VOLUME: partial(prompt_to_volume, PromptKind.MASK),
     Protocol.CLICK_VOLUME: partial(prompt_to_volume, PromptKind.CLICK),
+    Protocol.BOX_SET: partial(prompt_to_set, PromptKind.BOX),
+    Protocol.MASK_SET: partial(prompt_to_set, PromptKind.MASK),
 }
 """What is run for each name."""
 

@@ -31,6 +31,11 @@ COLUMNS: Mapping[str, str] = {
     "click_volume_false": "as for the box",
     "click_volume_missed": "as for the box",
     "click_volume_seconds": "as for the box",
+    "box_set": "mean Dice on the other pictures of an unordered set from the box on one",
+    "box_set_false": "share of the other pictures without the structure that get a mask",
+    "mask_set": "mean Dice on the other pictures of an unordered set from the true mask on one",
+    "mask_set_false": "as for the box",
+    "copied_mask": "baseline: mean Dice of that true mask copied onto the others",
     "frozen_ellipse": "baseline: Dice of the ellipse on every slice of the object's true extent",
     "frozen_mask": "baseline: Dice of the true mask on every slice of the object's true extent",
     "grown_mask": "baseline: Dice of growing the true mask through the volume",
@@ -54,6 +59,8 @@ BASELINES: Mapping[str, tuple[str, ...]] = {
     "box_volume": ("frozen_ellipse", "frozen_mask"),
     "mask_volume": ("frozen_mask", "grown_mask"),
     "click_volume": ("frozen_ellipse", "grown_click"),
+    "box_set": ("copied_mask",),
+    "mask_set": ("copied_mask",),
 }
 """What each column has to beat."""
 
