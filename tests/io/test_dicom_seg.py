@@ -117,15 +117,17 @@ def test_simpleitk_reads_the_frames(tmp_path):
     assert stored.sum() == np.count_nonzero(segmentation.labels)
 
 
-@pytest.mark.parametrize("name", STACKS)
-def test_dciodvfy_finds_no_error(tmp_path, name):
+def verified(path):
+    """Ask dciodvfy, if it is there."""
     if shutil.which("dciodvfy") is None:
         pytest.skip("dciodvfy (Debian package dicom3tools) is not installed")
-    _, path, _ = written(tmp_path, name)
     told = subprocess.run(["dciodvfy", path], capture_output=True, check=False).stderr.decode(errors="replace")
+    return "Segmentation" in told and "Error" not in told
 
-    assert "Segmentation" in told
-    assert "Error" not in told
+
+@pytest.mark.parametrize("name", STACKS)
+def test_dciodvfy_finds_no_error(tmp_path, name):
+    assert verified(written(tmp_path, name)[1])
 
 
 @pytest.mark.parametrize("name", ["axial", "oblique", "coronal"])
@@ -250,6 +252,7 @@ def test_a_multiframe_source_is_referred_to_by_frame(tmp_path):
 
     for number, label in enumerate(NAMES):
         assert np.array_equal(stacked[..., number] == 1, segmentation.mask(label))
+    assert verified(tmp_path / "mask.dcm")
 
 
 def test_the_readers_volume_can_be_segmented(tmp_path):
@@ -261,6 +264,24 @@ def test_the_readers_volume_can_be_segmented(tmp_path):
     segmentation = Segmentation(labels(volume.geometry.shape), volume.geometry, NAMES, volume.source)
     write_segmentation(segmentation, tmp_path / "mask.dcm")
     assert np.array_equal(overlay(pydicom.dcmread(tmp_path / "mask.dcm"), segmentation), segmentation.labels)
+
+
+def as_radiograph(dataset, _):
+    dataset.SOPClassUID, dataset.Modality = "1.2.840.10008.5.1.4.1.1.1", "CR"
+    for keyword in ("FrameOfReferenceUID", "PositionReferenceIndicator", "ImagePositionPatient", "RescaleType"):
+        delattr(dataset, keyword)
+    del dataset.ImageOrientationPatient
+
+
+def test_a_picture_without_a_place_can_be_written(tmp_path):
+    scan(tmp_path / "scan", shape=(1, 12, 10), change=as_radiograph)
+    volume = read_volume(tmp_path / "scan")
+    mask = np.zeros((1, 12, 10), np.uint8)
+    mask[0, 3:7, 2:9] = 1
+    write_segmentation(Segmentation(mask, volume.geometry, {1: "lung"}, volume.source), tmp_path / "mask.dcm")
+
+    assert np.array_equal(pydicom.dcmread(tmp_path / "mask.dcm").pixel_array, mask[0])
+    assert verified(tmp_path / "mask.dcm")
 
 
 def strip(dataset, _):

@@ -109,6 +109,8 @@ def _dataset(
         specific_character_set=CHARACTER_SET,
     )
     dataset.ContentCreatorName = ""  # must be there, and nobody's name is right
+    if sources[0].axes is None:
+        dataset.PatientOrientation = first.get("PatientOrientation", "")
     return dataset
 
 
