@@ -10,10 +10,20 @@ from rich.console import Console
 
 from medsam2.cli import evaluate as module
 from medsam2.cli.app import run
-from medsam2.cli.evaluate import mean_table, parse_protocols, structure_table
+from medsam2.cli.evaluate import mean_table, measure_table, parse_protocols, structure_table
 from medsam2.errors import ConfigurationError
-from medsam2.evaluation import Protocol, StructureScores, SyntheticSettings, unseen_synthetic_set
+from medsam2.evaluation import (
+    COLUMNS,
+    Protocol,
+    ScoredCase,
+    StructureScores,
+    SyntheticSettings,
+    VolumeMetric,
+    VolumeMetrics,
+    unseen_synthetic_set,
+)
 from medsam2.weights import WeightsCard, save_network
+from reference.dataset_trees import write_manifest, write_nnunet
 
 
 @pytest.fixture
@@ -104,6 +114,35 @@ def test_quiet_says_nothing_and_fewer_cases_can_be_asked_for(call, folder, tmp_p
     assert len(json.loads((tmp_path / "out" / "scores.json").read_text())["structures"]) == 1
 
 
+def test_a_data_set_in_its_own_layout(call, tmp_path):
+    write_nnunet(tmp_path / "toy")
+    flags = ("--on", f"nnunet:{tmp_path / 'toy'}", "--split", "test", "--channel", "T1", "--protocol", "mask-volume")
+    code, said, _ = call(*flags, "--metrics", "dice,hd95,nsd", "--tolerance-mm", "1.5")
+    assert code == 0
+    assert "HD95, mm" in said
+    assert "NSD at 1.5 mm" in said
+    told = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert [(one["name"], one["patient"]) for one in told["set"]["cases"]] == [("toy_003-T1", "toy_003")]
+    assert told["set"]["layout"] == "nnunet"
+    assert told["set"]["licence"] == "CC0"
+    assert told["set"]["split"] == "test"
+    assert set(told["set"]["splits"]) == {"training", "test"}
+    assert told["metrics"] == {"chosen": ["dice", "hd95", "nsd"], "tolerance_mm": 1.5}
+    assert {"mask_volume", "mask_volume_hd95", "mask_volume_nsd"} <= set(told["means"])
+    assert "mask_volume_iou" not in told["means"]
+    assert [one["structure"] for one in told["structures"]] == ["core", "whole"]
+
+
+def test_a_table_of_files_and_splits_of_ones_own(call, tmp_path):
+    write_manifest(tmp_path / "toy")
+    (tmp_path / "splits.json").write_text('{"test": ["p1"], "training": ["p2"]}')
+    table = tmp_path / "toy" / "cases.csv"
+    code, _, _ = call("--on", table, "--split", "test", "--splits", tmp_path / "splits.json", "--protocol", "box")
+    assert code == 0
+    told = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert [one["name"] for one in told["set"]["cases"]] == ["first", "second"]
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "message"),
     [
@@ -112,6 +151,10 @@ def test_quiet_says_nothing_and_fewer_cases_can_be_asked_for(call, folder, tmp_p
         (("--on", "nowhere"), 3, "nowhere does not exist; expected a folder of NAME"),
         (("--cases", "0"), 2, "0 cases were asked for"),
         (("--patience", "-1"), 2, "patience is -1"),
+        (("--on", "btvc:x"), 2, "'btvc' is no layout"),
+        (("--split", "test"), 2, "the set 'synthetic' has no splits and no channels"),
+        (("--metrics", "hd96"), 2, "'hd96' is no metric; choose among dice, iou, hd95, nsd, assd"),
+        (("--tolerance-mm", "-1"), 2, "the tolerance is -1.0 mm"),
     ],
 )
 def test_wrong_flags(call, flags, code, message):
@@ -138,7 +181,9 @@ def text_of(table):
 
 
 def test_tables_fit_a_terminal_of_eighty_columns():
-    values = dict.fromkeys((*module.ON_SLICES, *module.ON_VOLUMES, "mask_volume_false", "box_volume_seconds"), 0.625)
+    shown = (*module.ON_SLICES, *module.ON_VOLUMES, "mask_volume_false", "box_volume_seconds")
+    measured = (name for name in COLUMNS if name.endswith(("_iou", "_hd95", "_nsd", "_assd")))
+    values = dict.fromkeys((*shown, *measured), 0.625)
     rows = [StructureScores("volume-00-abdomen", f"object {n}", n, "axial", 3, 20, values) for n in (1, 2)]
     for columns in (module.ON_SLICES, module.ON_VOLUMES):
         said = text_of(structure_table("title", columns, rows))
@@ -146,6 +191,11 @@ def test_tables_fit_a_terminal_of_eighty_columns():
         assert "volume-00-abdomen" in said
         assert "  object 1 " in said
         assert said.count("0.62") == 3 * len(columns)
+    scored = [ScoredCase(name, "i", "l", 20, tuple(rows)) for name in ("a", "b")]
+    said = text_of(measure_table(scored, VolumeMetrics(tuple(VolumeMetric), 12.5)))
+    assert "…" not in said
+    assert said.count("0.625 0.625 0.625  4") == 3 * 5
+    assert "NSD at 12.5 mm" in said
     said = text_of(mean_table(rows))
     assert "…" not in said
     assert "flood in 3-D" in said

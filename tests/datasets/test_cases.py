@@ -89,3 +89,25 @@ def test_a_smaller_set_is_spread_over_the_larger():
 def test_labels_present():
     _, reference = volume_and_labels()
     assert labels_present(reference) == [1, 2]
+
+
+def test_regions_are_unions_of_labels():
+    volume, reference = volume_and_labels()
+    case = Case("c", volume, reference, {1: "a", 9: "all"}, regions={9: (1, 2), 8: (5,)})
+    assert np.array_equal(case.truth(9), reference.labels > 0)
+    assert np.array_equal(case.truth_on(2, 9), reference.labels[2] > 0)
+    assert case.labels_of(1) == (1,)
+    assert case.prompted_frames[9] == 2  # nine voxels of 1 and one of 2
+    plain = Case("c", volume, reference, {1: "a", 2: "all"})
+    assert case.labels_sha256 != plain.labels_sha256
+    assert (
+        Case("c", volume, reference, {1: "a"}, regions={9: (2,)}).labels_sha256
+        == Case("c", volume, reference, {1: "a"}).labels_sha256
+    )
+    with pytest.raises(ConfigurationError, match="c: label 9 has no voxel"):
+        Case("c", volume, reference, {9: "none"}, regions={9: (3, 4)})
+
+
+def test_a_case_without_a_patient_is_one_of_its_own():
+    assert CaseSource("a", lambda: None).whose == "a"
+    assert CaseSource("a", lambda: None, patient="p").whose == "p"

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from medsam2.evaluation.harness import evaluate
 from medsam2.evaluation.protocols import Protocol
 from medsam2.evaluation.run_log import RunLog
 from medsam2.evaluation.scores import COLUMNS
+from medsam2.evaluation.volume_metrics import VolumeMetric, VolumeMetrics
 
 SOME = (Protocol.BOX, Protocol.CLICK, Protocol.BOX_VOLUME)
 
@@ -68,3 +70,21 @@ def test_what_was_not_run_is_not_there(segmenter, cases, how):
     (row, *_) = next(evaluate(segmenter, cases, (Protocol.CLICKS3,), how)).scores
     assert set(row.values) == {"clicks3"}
     assert not math.isnan(row.values["clicks3"])
+
+
+def test_patients_and_metrics_reach_the_scores(segmenter, new_case, how, tmp_path):
+    one = new_case(name="one")
+    sets = CaseSet("toys", (CaseSource("one", lambda: one, patient="p1"),), {})
+    log = RunLog(tmp_path / "log", {})
+    (done,) = evaluate(segmenter, sets, (Protocol.MASK_VOLUME,), how, log, metrics=VolumeMetrics((VolumeMetric.IOU,)))
+    assert done.patient == "p1"
+    assert done.scores[0].values["mask_volume_iou"] == 1.0
+    assert RunLog(tmp_path / "log", {}).find("one", one.image_sha256, one.labels_sha256).patient == "p1"
+
+
+def test_regions_are_scored_as_the_union_of_their_labels(segmenter, case, how):
+    both = replace(case, names={4: "dark", 9: "both"}, regions={9: (4, 7)})
+    (done,) = evaluate(segmenter, CaseSet("toys", (CaseSource("blocks", lambda: both),), {}), (Protocol.BOX,), how)
+    frame = both.prompted_frames[9]
+    assert [row.structure for row in done.scores] == ["dark", "both"]
+    assert done.scores[1].pixels == np.isin(case.reference.labels[frame], (4, 7)).sum()

@@ -4,13 +4,14 @@ import math
 
 import pytest
 
+from medsam2.datasets.cases import CaseSet, joint_sha256
 from medsam2.engine.volume_run import SegmentSettings
 from medsam2.errors import FormatError
-from medsam2.datasets.cases import CaseSet, joint_sha256
 from medsam2.evaluation.protocols import Protocol
 from medsam2.evaluation.run_log import ScoredCase
-from medsam2.evaluation.score_files import FACTS, run_header, scores_report, write_scores
+from medsam2.evaluation.score_files import FACTS, interval_of, run_header, scores_report, write_scores
 from medsam2.evaluation.scores import COLUMNS, StructureScores
+from medsam2.evaluation.volume_metrics import VolumeMetric, VolumeMetrics
 
 MODEL = {"name": "tiny", "sha256": "12ab"}
 
@@ -62,6 +63,27 @@ def test_files_hold_scores_means_and_what_they_were_made_with(header, scored, tm
         "",
         "",
     )
+
+
+def test_intervals_are_over_patients(header):
+    def scored(name, patient, value):
+        row = StructureScores(name, "liver", 1, "axial", 3, 20, {"box": value})
+        return ScoredCase(name, "i", "l", 9, (row,), patient)
+
+    told = scores_report(header, [scored("a", "p", 0.2), scored("b", "p", 0.4), scored("c", "", 0.9)])
+    assert told["means"]["box"]["interval"] == [0.3, 0.9]
+    assert told["intervals"]["method"] == "percentile bootstrap over patients"
+    assert [one.get("patient") for one in told["set"]["cases"]] == ["p", "p", None]
+    one = scores_report(header, [scored("a", "p", 0.2), scored("b", "p", 0.4)])
+    assert one["means"]["box"] == {"mean": 0.3, "structures": 2}
+    assert interval_of([scored("a", "p", 0.2)], "box") is None
+
+
+def test_the_header_states_the_metrics():
+    cases = CaseSet("toys", (), {})
+    chosen = VolumeMetrics((VolumeMetric.DICE, VolumeMetric.IOU), 3.0)
+    told = run_header(MODEL, cases, [Protocol.BOX], SegmentSettings(), chosen)
+    assert told["metrics"] == {"chosen": ["dice", "iou"], "tolerance_mm": 3.0}
 
 
 def test_a_report_of_nothing_is_still_a_report(header):
