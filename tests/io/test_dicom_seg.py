@@ -15,10 +15,9 @@ import SimpleITK
 
 from medsam2.errors import FormatError, MissingDependencyError
 from medsam2.io import Algorithm, check_output, read_volume, write_segmentation
-from medsam2.io.dicom_series import DicomInstance
 from medsam2.io.segments import PALETTE, segments_of
 from medsam2.spatial import Geometry, Segmentation, SourceFile, Volume
-from reference.scanned_series import OBLIQUE, scan
+from reference.scanned_series import OBLIQUE, multiframe, scan
 
 STACKS = {
     "axial": {},
@@ -224,25 +223,9 @@ def test_a_long_name_is_cut_and_told(tmp_path):
     assert notes == (f"the name '{'x' * 70}' has 70 characters, DICOM holds 64; it was cut to '{'x' * 64}'",)
 
 
-def multiframe(tmp_path, source):
-    """Convert a series into one multi-frame file, its slices the other way round."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        images = [pydicom.dcmread(file) for file in source.header.files]
-        convert = highdicom.legacy.LegacyConvertedEnhancedCTImage
-        enhanced = convert(images[::-1], highdicom.UID(), 7, highdicom.UID(), 1)
-        enhanced.save_as(tmp_path / "enhanced.dcm")
-    positions = [one.PlanePositionSequence[0].ImagePositionPatient for one in enhanced.PerFrameFunctionalGroupsSequence]
-    frames = [positions.index(image.ImagePositionPatient) + 1 for image in images]
-    path = tmp_path / "enhanced.dcm"
-    instances = tuple(DicomInstance(path, frame, enhanced.SOPInstanceUID) for frame in frames)
-    series = replace(source.header, series_uid=enhanced.SeriesInstanceUID, files=(path,), instances=instances)
-    return SourceFile(path, "dicom", series), frames
-
-
 def test_a_multiframe_source_is_referred_to_by_frame(tmp_path):
     single, geometry = scan(tmp_path / "scan", orientation=OBLIQUE)
-    source, frames = multiframe(tmp_path, single)
+    source, frames = multiframe(tmp_path / "enhanced.dcm", single)
     segmentation = Segmentation(labels(geometry.shape), geometry, NAMES, source)
     write_segmentation(segmentation, tmp_path / "mask.dcm")
     read = highdicom.seg.segread(tmp_path / "mask.dcm")
@@ -253,6 +236,17 @@ def test_a_multiframe_source_is_referred_to_by_frame(tmp_path):
     for number, label in enumerate(NAMES):
         assert np.array_equal(stacked[..., number] == 1, segmentation.mask(label))
     assert verified(tmp_path / "mask.dcm")
+
+
+def test_several_multiframe_files_are_refused(tmp_path):
+    single, geometry = scan(tmp_path / "scan")
+    first, _ = multiframe(tmp_path / "first.dcm", single)
+    second, _ = multiframe(tmp_path / "second.dcm", single)
+    instances = (*first.header.instances[:3], *second.header.instances[3:])
+    series = replace(first.header, files=(*first.header.files, *second.header.files), instances=instances)
+    segmentation = Segmentation(labels(geometry.shape), geometry, source=replace(first, header=series))
+    with pytest.raises(FormatError, match="DICOM SEG cannot refer to images like those of the series"):
+        write_segmentation(segmentation, tmp_path / "mask.dcm")
 
 
 def test_the_readers_volume_can_be_segmented(tmp_path):

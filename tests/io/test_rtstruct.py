@@ -12,7 +12,7 @@ from medsam2.errors import FormatError
 from medsam2.io import Algorithm, LabelFormat, check_output, read_volume, write_segmentation
 from medsam2.io.segments import PALETTE, segments_of
 from medsam2.spatial import Geometry, Segmentation, Volume
-from reference.scanned_series import OBLIQUE, scan
+from reference.scanned_series import OBLIQUE, multiframe, scan
 
 STACKS = {
     "axial": {},
@@ -80,15 +80,17 @@ def test_filling_the_contours_gives_every_voxel_back(tmp_path, name):
     assert notes == ()
 
 
-@pytest.mark.parametrize("name", STACKS)
-def test_dciodvfy_finds_no_error(tmp_path, name):
+def verified(path):
+    """Ask dciodvfy, if it is there."""
     if shutil.which("dciodvfy") is None:
         pytest.skip("dciodvfy (Debian package dicom3tools) is not installed")
-    _, path, _ = written(tmp_path, name)
     told = subprocess.run(["dciodvfy", path], capture_output=True, check=False).stderr.decode(errors="replace")
+    return "RTStructureSet" in told and "Error" not in told
 
-    assert "RTStructureSet" in told
-    assert "Error" not in told
+
+@pytest.mark.parametrize("name", STACKS)
+def test_dciodvfy_finds_no_error(tmp_path, name):
+    assert verified(written(tmp_path, name)[1])
 
 
 def test_every_part_is_a_closed_planar_contour_of_its_own(tmp_path):
@@ -186,6 +188,20 @@ def test_the_readers_volume_can_be_segmented_with_the_format_chosen(tmp_path):
     write_segmentation(segmentation, tmp_path / "mask.dcm", LabelFormat.RTSTRUCT)
 
     assert np.array_equal(filled(pydicom.dcmread(tmp_path / "mask.dcm"), segmentation), segmentation.labels)
+
+
+def test_a_multiframe_source_is_referred_to_by_frame(tmp_path):
+    single, geometry = scan(tmp_path / "scan", shape=SHAPE, orientation=OBLIQUE)
+    source, frames = multiframe(tmp_path / "enhanced.dcm", single)
+    segmentation = Segmentation(labels(), geometry, NAMES, source)
+    write_segmentation(segmentation, tmp_path / "mask.rtstruct.dcm")
+    dataset = pydicom.dcmread(tmp_path / "mask.rtstruct.dcm")
+
+    for contour in dataset.ROIContourSequence[0].ContourSequence:
+        slices = geometry.lps_to_index(np.reshape(contour.ContourData, (-1, 3)).astype(float))[:, 2]
+        assert np.abs(slices - slices[0].round()).max() < 1e-3
+        assert contour.ContourImageSequence[0].ReferencedFrameNumber == frames[int(slices[0].round())]
+    assert verified(tmp_path / "mask.rtstruct.dcm")
 
 
 def test_a_series_of_no_place_is_refused(tmp_path):

@@ -1,5 +1,9 @@
 """A synthetic CT series as a scanner stores it, and the source that a reader would keep of it."""
 
+import warnings
+from dataclasses import replace
+
+import highdicom
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -42,6 +46,25 @@ def scan(folder, shape=(5, 12, 10), orientation=AXIAL, tilt_mm=0.0, change=None)
     files = tuple(instance.path for instance in instances)
     header = DicomSeries(study, series, frame_of_reference, "CT", files, tuple(instances))
     return SourceFile(folder, "dicom", header), Geometry(shape, affine)
+
+
+def multiframe(path, source):
+    """Convert a series into one multi-frame file, its slices the other way round.
+
+    Returns:
+        The source, and the frame number of each slice.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        images = [pydicom.dcmread(file) for file in source.header.files]
+        convert = highdicom.legacy.LegacyConvertedEnhancedCTImage
+        enhanced = convert(images[::-1], highdicom.UID(), 7, highdicom.UID(), 1)
+        enhanced.save_as(path)
+    positions = [one.PlanePositionSequence[0].ImagePositionPatient for one in enhanced.PerFrameFunctionalGroupsSequence]
+    frames = [positions.index(image.ImagePositionPatient) + 1 for image in images]
+    instances = tuple(DicomInstance(path, frame, enhanced.SOPInstanceUID) for frame in frames)
+    series = replace(source.header, series_uid=enhanced.SeriesInstanceUID, files=(path,), instances=instances)
+    return SourceFile(path, "dicom", series), frames
 
 
 def _affine(orientation, tilt_mm):
