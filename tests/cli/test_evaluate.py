@@ -148,7 +148,7 @@ def test_a_table_of_files_and_splits_of_ones_own(call, tmp_path):
     [
         (("--protocol", "bx"), 2, "'bx' is no protocol; choose among box, click, clicks3, box-volume"),
         (("--protocol", ","), 2, "no protocol was named"),
-        (("--on", "nowhere"), 3, "nowhere does not exist; expected a folder of NAME"),
+        (("--on", "nowhere"), 3, "nowhere does not exist; expected synthetic or examples, a folder, a table"),
         (("--cases", "0"), 2, "0 cases were asked for"),
         (("--patience", "-1"), 2, "patience is -1"),
         (("--on", "btvc:x"), 2, "'btvc' is no layout"),

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from medsam2.datasets import catalogue
 from medsam2.datasets.catalogue import LAYOUTS, Choice, layout_at, open_dataset
 from medsam2.datasets.layout import Tree
 from medsam2.errors import ConfigurationError, FormatError
@@ -60,7 +59,11 @@ def test_a_folder_with_a_colon_is_a_folder(tmp_path, monkeypatch):
 
 def test_the_choice_narrows(tree):
     root = tree("nnunet")
-    found = open_dataset(LAYOUTS["nnunet"], root, Choice(split="training", channel="T1", count=1))
+    told = []
+    found = open_dataset(
+        LAYOUTS["nnunet"], root, Choice(split="training", channel="T1", count=1), lambda *now: told.append(now)
+    )
+    assert told == [(1, 1)]
     assert [source.name for source in found.sources] == ["toy_001-T1"]
     assert (found.facts["split"], found.facts["channel"]) == ("training", "T1")
     assert found.facts["splits"]["test"] == {
@@ -103,9 +106,8 @@ def test_one_problem_is_one_line(tree):
     assert "\n" not in str(error.value)
 
 
-def test_cases_of_one_name_are_refused(tree, monkeypatch):
+def test_cases_of_one_name_are_refused(tree):
     root = tree("folder")
-    monkeypatch.setattr(catalogue, "_unreadable", lambda cases: [])
     found = LAYOUTS["folder"].find(root)
     twice = replace(LAYOUTS["folder"], find=lambda _: Tree((*found.sources, found.sources[0])))
     with pytest.raises(FormatError, match="2 cases are called 'a'"):

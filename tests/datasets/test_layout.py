@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from medsam2.datasets.layout import by_case, nothing_found, split_named, stem, unpaired, visible_files
+from medsam2.datasets.layout import by_case, files_below, nothing_found, split_named, stem, unpaired, visible_files
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,14 @@ def test_hidden_files_are_left_out(tmp_path):
         (tmp_path / name).touch()
     (tmp_path / "folder.nii").mkdir()
     assert [path.name for path in visible_files(tmp_path)] == ["a.nii", "b.nii"]
+
+
+def test_files_in_all_folders_by_suffix(tmp_path):
+    for name in ("a.JPG", "x/y/b.jpg", "x/._c.jpg", "x/d.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert [path.name for path in files_below(tmp_path, ".jpg")] == ["a.JPG", "b.jpg"]
+    assert len(files_below(tmp_path, ".jpg", ".png")) == 3
 
 
 def test_two_files_of_a_case_are_a_problem():

@@ -1,6 +1,6 @@
 """`medsam2 evaluate`: how good a model is, beside what needs no model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
@@ -15,7 +15,7 @@ from medsam2.cli.options import Debug, Device, Model, Quiet, Verbose
 from medsam2.cli.output import Output
 from medsam2.datasets import LAYOUTS, CaseSet, Choice, layout_at, open_dataset
 from medsam2.engine.volume_run import SegmentSettings
-from medsam2.errors import ConfigurationError
+from medsam2.errors import ConfigurationError, FormatError
 from medsam2.evaluation import (
     Protocol,
     RunLog,
@@ -138,9 +138,10 @@ def evaluate_command(
     protocols = parse_protocols(protocol)
     measured = VolumeMetrics(parse_metrics(metrics), tolerance_mm)
     settings = SegmentSettings(memory=memory, size=size, patience=patience)
-    chosen = find_set(on, Choice(split, channel, cases, splits))
-    segmenter = Segmenter.from_pretrained(model, device)
     out = Output(quiet, verbose)
+    with out.progress("reading all cases") as progress:
+        chosen = find_set(on, Choice(split, channel, cases, splits), progress)
+    segmenter = Segmenter.from_pretrained(model, device)
     header = run_header(segmenter.describe(), chosen, protocols, settings, measured)
     log = RunLog(output / "scores.part.jsonl", header)
     if log.count:
@@ -158,15 +159,21 @@ def evaluate_command(
     out.say(f"wrote {' and '.join(str(path) for path in written)}")
 
 
-def find_set(on: str, choice: Choice) -> CaseSet:
-    """The cases that `--on` means, checked.
+def find_set(on: str, choice: Choice, progress: Callable[[int, int], None] | None = None) -> CaseSet:
+    """The cases that `--on` means, each read once and checked.
 
     Raises:
         FormatError: files are missing, do not fit or cannot be read.
         ConfigurationError: `--on` or the choice means nothing.
     """
     if on not in BUILT_IN:
-        return open_dataset(*layout_at(on), choice)
+        layout, path = layout_at(on)
+        if not path.exists():
+            raise FormatError(
+                f"{path} does not exist; expected {' or '.join(BUILT_IN)}, a folder, a table (.csv), or LAYOUT:PATH "
+                f"with a layout of {', '.join(LAYOUTS)}"
+            )
+        return open_dataset(layout, path, choice, progress)
     if choice.split or choice.splits or choice.channel:
         raise ConfigurationError(f"the set '{on}' has no splits and no channels; leave --split and the like out")
     return (unseen_synthetic_set() if on == "synthetic" else example_set()).spread(choice.count)

@@ -15,7 +15,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from medsam2.datasets.cases import CaseSource
-from medsam2.datasets.layout import SEE_THE_TERMS, Layout, Tree, file_case, nothing_found, split_named, visible_files
+from medsam2.datasets.layout import SEE_THE_TERMS, Layout, Tree, file_case, files_below, nothing_found, split_named
 from medsam2.datasets.structures import Structures
 
 NEW_CHANNELS = ("t1n", "t1c", "t2w", "t2f")
@@ -57,7 +57,7 @@ def find(root: Path) -> Tree:
 
 def _files_by_case(root: Path, pattern: re.Pattern[str]) -> dict[str, Files]:
     cases: dict[str, Files] = defaultdict(dict)
-    for path in visible_files(root, "**/*.nii*"):
+    for path in files_below(root, ".nii", ".nii.gz"):
         if match := pattern.fullmatch(path.name):
             cases[match[1]][match[2].lower()] = path
     return dict(sorted(cases.items()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -41,6 +41,10 @@ LAYOUTS: Mapping[str, Layout] = {
     )
 }
 """By the name that `--on NAME:PATH` takes."""
+
+
+Progress = Callable[[int, int], None]
+"""Told (cases read, cases in all)."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def layout_at(place: str) -> tuple[Layout, Path]:
     return (MANIFEST if path.suffix.lower() == ".csv" else FOLDER), path
 
 
-def open_dataset(layout: Layout, path: Path, choice: Choice | None = None) -> CaseSet:
+def open_dataset(layout: Layout, path: Path, choice: Choice | None = None, progress: Progress | None = None) -> CaseSet:
     """Find the cases of a data set and check them.
 
     The whole tree is checked by names; the chosen cases are read, too, one at a time, so that nothing fails midway.
@@ -91,6 +95,7 @@ def open_dataset(layout: Layout, path: Path, choice: Choice | None = None) -> Ca
         layout: how the data set lies on disk.
         path: where it lies.
         choice: which of its cases are wanted; all by default.
+        progress: told how many cases were read.
 
     Returns:
         The cases, to be read again when they are wanted. Its facts state origin, licence, and the hash of each split.
@@ -115,7 +120,7 @@ def open_dataset(layout: Layout, path: Path, choice: Choice | None = None) -> Ca
         "channel": wanted.channel,
     }
     found = CaseSet(path.resolve().name, chosen, facts).spread(wanted.count)
-    _refuse(path, [*problems, *_unreadable(found.sources)])
+    _refuse(path, [*problems, *_unreadable(found.sources, progress)])
     return found
 
 
@@ -136,14 +141,16 @@ def _named_twice(cases: Iterable[CaseSource]) -> list[str]:
     return [f"{number} cases are called '{name}'" for name, number in count.items() if number > 1]
 
 
-def _unreadable(cases: Iterable[CaseSource]) -> list[str]:
+def _unreadable(cases: Sequence[CaseSource], progress: Progress | None) -> list[str]:
     """Read every case: the problem of each that cannot be one."""
     problems = []
-    for case in cases:
+    for done, case in enumerate(cases, start=1):
         try:
             case.load()
         except (FormatError, InputError) as error:
             problems.append(str(error))
+        if progress:
+            progress(done, len(cases))
     return list(dict.fromkeys(problems))
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsam2.datasets.cases import Case, CaseSource
-from medsam2.datasets.layout import SEE_THE_TERMS, Layout, Tree, nothing_found, split_named, visible_files
+from medsam2.datasets.layout import SEE_THE_TERMS, Layout, Tree, files_below, nothing_found, split_named
 from medsam2.datasets.structures import Structures, labelled_case, read_structures
 from medsam2.errors import FormatError
 from medsam2.spatial import Geometry, LabelArray, Segmentation, SourceFile, Volume, label_dtype
@@ -33,7 +33,7 @@ def find(root: Path) -> Tree:
     Raises:
         FormatError: there are none.
     """
-    files = [root] if root.is_file() else visible_files(root, "**/*.npz")
+    files = [root] if root.is_file() else files_below(root, ".npz")
     if not files:
         raise nothing_found(root, LOOKS_LIKE)
     structures = read_structures(root.parent if root.is_file() else root)

@@ -13,7 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from medsam2.datasets.cases import Case, CaseSource
-from medsam2.datasets.layout import SEE_THE_TERMS, Layout, Tree, nothing_found, split_named, visible_files
+from medsam2.datasets.layout import SEE_THE_TERMS, Layout, Tree, files_below, nothing_found, split_named
 from medsam2.datasets.pictures import filled, picture_labels
 from medsam2.datasets.structures import labelled_case
 from medsam2.datasets.tnscui import NODULE
@@ -34,8 +34,10 @@ def find(root: Path) -> Tree:
     Raises:
         FormatError: there are none.
     """
-    tables = {path.stem: path for path in visible_files(root, "**/*.xml")}
-    pictures = {(m[1], m[2]): path for path in visible_files(root, "**/*") if (m := _PICTURE.fullmatch(path.name))}
+    tables = {path.stem: path for path in files_below(root, ".xml")}
+    pictures = {
+        (m[1], m[2]): path for path in files_below(root, ".jpg", ".jpeg") if (m := _PICTURE.fullmatch(path.name))
+    }
     if not tables or not pictures:
         raise nothing_found(root, LOOKS_LIKE)
     problems: list[str] = []

@@ -15,10 +15,10 @@ from medsam2.datasets.layout import (
     Layout,
     Tree,
     by_case,
+    files_below,
     nothing_found,
     split_named,
     unpaired,
-    visible_files,
 )
 from medsam2.datasets.structures import Structures
 from medsam2.datasets.tnscui import read_picture
@@ -37,8 +37,8 @@ def find(root: Path) -> Tree:
     Raises:
         FormatError: there are none.
     """
-    images, twice = by_case(visible_files(root, "**/*.jpg"), lambda file: file.stem)
-    masks, masks_twice = by_case(visible_files(root, "**/*.png"), _identifier)
+    images, twice = by_case(files_below(root, ".jpg"), lambda file: file.stem)
+    masks, masks_twice = by_case(files_below(root, ".png"), _identifier)
     if not images or not masks:
         raise nothing_found(root, LOOKS_LIKE)
     problems = (*twice, *masks_twice, *unpaired(images, masks, LOOKS_LIKE))

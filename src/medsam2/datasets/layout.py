@@ -92,6 +92,11 @@ def visible_files(folder: Path, pattern: str = "*") -> list[Path]:
     return sorted(path for path in folder.glob(pattern) if path.is_file() and not path.name.startswith("."))
 
 
+def files_below(root: Path, *suffixes: str) -> list[Path]:
+    """Visible files in all folders below one, by their suffix, small letters or capitals."""
+    return [path for path in visible_files(root, "**/*") if path.name.lower().endswith(suffixes)]
+
+
 def stem(path: Path) -> str:
     """The file's name without its suffix, `.nii.gz` being one; all of the name where the suffix is unknown."""
     suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), "")

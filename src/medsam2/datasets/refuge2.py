@@ -23,10 +23,10 @@ from medsam2.datasets.layout import (
     Layout,
     Tree,
     by_case,
+    files_below,
     nothing_found,
     split_named,
     unpaired,
-    visible_files,
 )
 from medsam2.datasets.pictures import picture_labels, read_black_and_white, read_greys
 from medsam2.datasets.structures import Structures, labelled_case
@@ -65,8 +65,8 @@ def find(root: Path) -> Tree:
 
 
 def _find_challenge(root: Path) -> Tree:
-    images, twice = by_case(visible_files(root, "**/*.jpg"), lambda file: file.stem)
-    labels, labels_twice = by_case(visible_files(root, "**/*.bmp"), lambda file: file.stem)
+    images, twice = by_case(files_below(root, ".jpg"), lambda file: file.stem)
+    labels, labels_twice = by_case(files_below(root, ".bmp"), lambda file: file.stem)
     if not labels:
         raise nothing_found(root, LOOKS_LIKE)
     problems = (*twice, *labels_twice, *unpaired(images, labels, "NAME.jpg and NAME.bmp"))
