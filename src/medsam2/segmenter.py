@@ -10,6 +10,7 @@ import torch
 from medsam2.engine.orientation_run import OrientationRun
 from medsam2.engine.set_result import ImageMask, SetResult, SetSettings
 from medsam2.engine.set_run import SetRun, pair_templates
+from medsam2.engine.template_run import TemplateRun
 from medsam2.engine.volume_run import Progress, SegmentationResult, SegmentSettings, SliceMask, VolumeRun
 from medsam2.errors import ConfigurationError
 from medsam2.frames import SetImage
@@ -103,6 +104,32 @@ class Segmenter:
         if settings.orientations:
             return OrientationRun(self.network, volume, prompts, settings)
         return VolumeRun.of_prompts(self.network, volume, prompts, settings)
+
+    def segment_like(
+        self,
+        volume: Volume,
+        template: Volume,
+        prompts: PromptSet,
+        settings: SegmentSettings | None = None,
+        progress: Progress | None = None,
+    ) -> SegmentationResult:
+        """Find in a volume what is prompted in another one, say of another patient.
+
+        Args:
+            volume: to segment.
+            template: the prompted volume.
+            prompts: of all objects, in the template's voxel indices.
+            settings: how.
+            progress: told (slices done, slices in all), first of the search, then of the segmentation.
+
+        Raises:
+            PromptError: the prompts do not fit the template, or nothing like it is seen in the volume.
+            ConfigurationError: a setting does not fit.
+        """
+        run = TemplateRun(self.network, volume, template, prompts, settings or SegmentSettings())
+        for _ in run.stream(progress):
+            pass
+        return run.result()
 
     def segment_set(
         self,

@@ -106,6 +106,42 @@ def test_report_and_preview_are_written_in_the_words_of_the_flags(call, drawn, t
         assert image.size[0] > 200
 
 
+def test_planes_memory_options_and_their_mistakes(call, drawn, tmp_path):
+    report = tmp_path / "report.json"
+    flags = ["--memory", "self-sorting", "--memory-option", "capacity=4", "--memory-seed", "3", "--report", report]
+    code, said, _ = call("--mask", drawn, *flags, "--orientations", "coronal,sagittal", "--fusion", "vote")
+    assert code == 0, said
+    settings = json.loads(report.read_text())["settings"]
+    assert (settings["memory_options"], settings["memory_seed"]) == ({"capacity": 4}, 3)
+    assert (settings["orientations"], settings["fusion"]) == (["coronal", "sagittal"], "vote")
+    for wrong, message in (
+        (["--orientations", "axial,oblique"], "there is no plane 'oblique' in --orientations"),
+        (["--fusion", "mean"], "mean"),
+        (["--memory-option", "capacity"], "'' is no value of capacity"),
+        (["--memory-option", "capacity=4"], "'fifo' has no use for capacity=4"),
+    ):
+        code, said, _ = call("--mask", drawn, *wrong)
+        assert code == 2
+        assert message in said
+
+
+def test_what_is_prompted_on_a_template_is_looked_for_in_the_scan(call, scan, drawn, tmp_path):
+    other = tmp_path / "other.nii.gz"
+    values = np.random.default_rng(1).normal(100, 20, (14, 9, 7)).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(values, np.diag([1.0, 1.2, 3.0, 1.0])), other)
+    report, picture = tmp_path / "report.json", tmp_path / "preview.png"
+    flags = ["--template", scan, "--mask", drawn, "--report", report, "--preview", picture]
+    code, said, out = call(*flags, source=other)
+    assert code == 0, said
+    assert nibabel.load(out).shape == (14, 9, 7)
+    told = json.loads(report.read_text())
+    assert told["input"]["other_files"] == {"mask 1": "drawn.nii.gz", "template": "scan.nii.gz"}
+    assert picture.exists()
+    code, said, _ = call("--template", other, "--mask", drawn)
+    assert code == 2
+    assert "the mask lies on" in said
+
+
 def test_prompts_from_json_find_their_masks_beside_the_file(call, drawn, tmp_path):
     prompts = tmp_path / "prompts.json"
     content = {"objects": [{"name": "liver", "label": 7, "masks": ["drawn.nii.gz"]}, {"boxes": [[1, 1, 5, 4, 4, 5]]}]}

@@ -213,10 +213,10 @@ def test_frames_without_an_order_have_no_mask_before():
     assert bank.select(query_of(11)).before is None
 
 
-def test_nothing_is_carried_over_to_another_plane():
+def test_nothing_is_carried_over_to_another_plane_which_is_in_order():
     bank = FifoBank(ordered=False)
     bank.add_prompted(entry_of(3))
     other = bank.carried_over()
     assert not other.prompted
     assert not other.recent
-    assert not other.ordered
+    assert other.ordered

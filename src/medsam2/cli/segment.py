@@ -41,6 +41,9 @@ def segment(
         typer.Option(help="Label map with one or more slices drawn; each value is an object. Repeatable."),
     ] = None,
     prompts: Annotated[Path | None, typer.Option(help="JSON file with the prompts of many objects.")] = None,
+    template: Annotated[
+        Path | None, typer.Option(help="Another scan, on which the prompts lie; the same is found in the input.")
+    ] = None,
     space: Annotated[CoordinateSpace, typer.Option(help="What --point and --box count.")] = CoordinateSpace.VOXEL,
     name: Annotated[str | None, typer.Option(help="Name of the object of --point and --box.")] = None,
     model: Model = DEFAULT_MODEL,
@@ -94,20 +97,25 @@ def segment(
     for note in volume.source.notes if volume.source is not None else ():
         out.warn(note)
     check_output(volume, output_file, as_format)
-    prompt_set = collect_prompts(flags, volume)
+    prompted = volume if template is None else read_volume(template)
+    prompt_set = collect_prompts(flags, prompted)
     segmenter = Segmenter.from_pretrained(model, device)
     out.detail(f"{segmenter.card.name} on {segmenter.network.device}, {volume.geometry.describe()}")
     with out.progress("segmenting") as progress:
-        result = segmenter.segment(volume, prompt_set, settings, progress)
+        if template is None:
+            result = segmenter.segment(volume, prompt_set, settings, progress)
+        else:
+            result = segmenter.segment_like(volume, prompted, prompt_set, settings, progress)
     made_by = Algorithm(segmenter.card.name)
     for lost in write_segmentation(result.segmentation, output_file, as_format, made_by):
         out.warn(lost)
     measured = object_statistics(volume, result.segmentation) if statistics else None
     if report is not None:
         told = prompts_to_json(prompt_set, lambda *_: flags.mask_source)
-        write_report(build_report(result, volume, segmenter.describe(), told, measured, flags.other_files), report)
+        others = flags.other_files | ({} if template is None else {"template": template})
+        write_report(build_report(result, volume, segmenter.describe(), told, measured, others), report)
     if preview_file is not None:
-        resolved = prompt_set.resolve(volume.geometry, plane)
+        resolved = prompt_set.resolve(volume.geometry, plane) if template is None else []
         write_preview(preview(volume, result, resolved), preview_file)
     _tell(out, result, output_file)
 

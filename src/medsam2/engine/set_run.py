@@ -20,8 +20,8 @@ from medsam2.engine.track import Moment, Track, advance
 from medsam2.engine.volume_run import Progress
 from medsam2.errors import FormatError, InputError, PromptError
 from medsam2.frames import FrameStack, ImageSet, SetImage
-from medsam2.memory import MemoryBank, MemoryQuery, new_banks
-from medsam2.network import ImageFeatures, MemoryEntry, MemorySelection, Sam2Network
+from medsam2.memory import FrozenBank, MemoryBank, MemoryQuery, new_banks
+from medsam2.network import ImageFeatures, Sam2Network
 from medsam2.prompts import PromptSet, SlicePrompt
 from medsam2.spatial import Segmentation
 
@@ -49,27 +49,6 @@ class _Look:
     confidence: float
     object_score: float
     in_memory: bool
-
-
-@dataclass(frozen=True)
-class _TemplateMemory:
-    """A bank as the templates left it: it is asked, and learns nothing."""
-
-    bank: MemoryBank
-
-    def add_prompted(self, entry: MemoryEntry) -> None:
-        """Nothing is prompted after the templates."""
-
-    def add(self, entry: MemoryEntry) -> None:
-        """Forget the frame at once."""
-
-    def select(self, query: MemoryQuery) -> MemorySelection:
-        """The templates."""
-        return self.bank.select(query)
-
-    def carried_over(self) -> MemoryBank:
-        """The same: elsewhere it learns nothing either."""
-        return self
 
 
 class SetRun:
@@ -193,7 +172,7 @@ class SetRun:
             stack = self.images.stack(position)
         except (FormatError, InputError) as error:
             return self._failed(position, error)
-        tracks = [Track(_TemplateMemory(track.bank)) for track in self._tracks]
+        tracks = [Track(FrozenBank(track.bank)) for track in self._tracks]
         # As if each image were the one right after the templates.
         looks = self._look(stack, self._not_prompted(position), tracks, len(self._templates)).values()
         turns[position] = (

@@ -197,7 +197,7 @@ class VolumeRun:
         banks: Mapping[int, MemoryBank] | None = None,
     ) -> None:
         self.network, self.volume, self.objects, self.settings = network, volume, tuple(objects), settings
-        self.banks = banks or _empty_banks(objects, settings)
+        self.banks = banks or empty_banks(objects, settings)
         self.window = choose_window(volume, settings.window)
         self.seconds = 0.0
         self._names = {one.label: one.name for one in objects}
@@ -301,8 +301,11 @@ class VolumeRun:
         )
 
 
-def _empty_banks(objects: Sequence[ResolvedObject], settings: SegmentSettings) -> dict[int, MemoryBank]:
-    banks = new_banks(len(objects), settings.memory, settings.memory_options, settings.memory_seed)
+def empty_banks(
+    objects: Sequence[ResolvedObject], settings: SegmentSettings, ordered: bool = True
+) -> dict[int, MemoryBank]:
+    """An empty memory for each object, by label, as the settings ask."""
+    banks = new_banks(len(objects), settings.memory, settings.memory_options, settings.memory_seed, ordered)
     return {one.label: bank for one, bank in zip(objects, banks, strict=True)}
 
 

@@ -2,6 +2,7 @@
 
 from medsam2.memory.bank import MemoryBank, MemoryQuery
 from medsam2.memory.fifo import FifoBank
+from medsam2.memory.frozen import FrozenBank
 from medsam2.memory.options import MemoryOptions, Weights
 from medsam2.memory.policies import POLICIES, SelfSortingBank, new_bank, new_banks
 from medsam2.memory.sorted_bank import SortedBank, SortingPolicy, SortingRule
@@ -12,6 +13,7 @@ SelfSortingOptions = MemoryOptions
 __all__ = [
     "POLICIES",
     "FifoBank",
+    "FrozenBank",
     "MemoryBank",
     "MemoryOptions",
     "MemoryQuery",

@@ -48,4 +48,4 @@ class MemoryBank(Protocol):
         """Which memories the frame attends to; there is at least one prompted frame."""
 
     def carried_over(self) -> "MemoryBank":
-        """The bank with which another plane of the same volume begins: what is worth knowing there, too."""
+        """The bank with which another plane or another volume begins, in order: what is worth knowing there, too."""

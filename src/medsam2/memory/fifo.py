@@ -60,8 +60,8 @@ class FifoBank:
         )
 
     def carried_over(self) -> "FifoBank":
-        """An empty bank: times mean nothing in another plane."""
-        return FifoBank(self.ordered)
+        """An empty bank: times mean nothing elsewhere."""
+        return FifoBank()
 
     def _nearest_prompted(self, frame: int) -> dict[int, MemoryEntry]:
         """The prompted frames to attend to, in the order in which they were prompted."""

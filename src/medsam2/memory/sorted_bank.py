@@ -108,8 +108,8 @@ class SortedBank:
 
     def carried_over(self) -> "SortedBank":
         """A bank that holds the same memories, pinned and kept, as if of frames that no sweep will reach."""
-        other = SortedBank(self.policy, self.generator, self.ordered)
-        # Frames are told apart by their indices, and those of another plane would be taken for these.
+        other = SortedBank(self.policy, self.generator)
+        # Frames are told apart by their indices, and those of the other plane would be taken for these.
         entries = [*self.prompted.values(), *self.kept]
         moved = [replace(entry, frame=ELSEWHERE - number) for number, entry in enumerate(entries)]
         other.prompted = {entry.frame: entry for entry in moved[: len(self.prompted)]}
