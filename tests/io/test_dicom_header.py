@@ -113,3 +113,15 @@ def test_the_remarks_of_pydicom_are_not_shown(caplog):
         pydicom.config.logger.warning("SECRET")
 
     assert not caplog.messages
+
+
+def test_a_damaged_kind_is_not_quoted(tmp_path):
+    path = write(picture(PIXELS[0], SOPClassUID="1.2.3.4.5.6.7.8", Rows=None), tmp_path / "a")
+    path.write_bytes(path.read_bytes().replace(b"1.2.3.4.5.6.7.8", b"1.2.SECRET^NAME"))
+    with pytest.raises(FormatError, match=r"only: of an unknown kind \(1\)"):
+        read_volume(path)
+
+
+def test_a_count_of_frames_that_the_file_cannot_hold_is_refused(tmp_path):
+    with pytest.raises(FormatError, match=r"^a announces 2000000000 frames and is too short"):
+        read_volume(write(picture(PIXELS[0], NumberOfFrames=2_000_000_000), tmp_path / "a"))

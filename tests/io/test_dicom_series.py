@@ -4,7 +4,7 @@ import re
 import pytest
 
 from medsam2.errors import FormatError, InputError
-from medsam2.io.dicom_series import SeriesSummary, choose_series, listed
+from medsam2.io.dicom_series import SeriesSummary, choose_series, listed, shown
 
 
 def series(number, slices=30, modality="CT", uid=None, localiser=False):
@@ -67,3 +67,9 @@ def test_long_lists_end():
 
 def test_a_summary_can_be_sent():
     assert pickle.loads(pickle.dumps(series(1))) == series(1)
+
+
+def test_what_is_damaged_is_not_told():
+    assert shown("ORIGINAL\\PRIMARY\\M_FFE") == "ORIGINAL\\PRIMARY\\M_FFE"
+    assert shown("SECRET^NAME") == shown("secret") == shown("1" * 200) == "unreadable"
+    assert series(1, uid="1.2.SECRET").describe() == "series 1: CT, 30 slices of 512 x 512 (unreadable)"

@@ -26,6 +26,7 @@ from medsam2.io.dicom_header import (
     read_header,
     whole,
 )
+from medsam2.io.dicom_series import shown
 from medsam2.spatial import FloatArray
 
 _DIVIDING = (*ALWAYS_DIVIDING, *SOMETIMES_DIVIDING)
@@ -141,7 +142,7 @@ def _frame(path: Path, number: int | None, attributes: Dataset) -> DicomFrame:
         series_number=whole(attributes, "SeriesNumber"),
         instance_number=whole(attributes, "InstanceNumber") or 0,
         frame_of_reference_uid=str(attributes.get("FrameOfReferenceUID") or ""),
-        modality=str(attributes.get("Modality") or "unknown modality"),
+        modality=shown(str(attributes.get("Modality") or "unknown")),
         patient=_digest(*(str(attributes.get(name) or "") for name in PATIENT)),
         layout=_layout(attributes),
         position=position if placed else None,

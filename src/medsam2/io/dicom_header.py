@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 import pydicom
 from highdicom.spatial import is_tiled_image
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.sequence import Sequence
 from pydicom.uid import UID
 
@@ -99,8 +100,12 @@ VALUES = ("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence")
 SHARED, PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
 _READ = (*PATIENT, *_IDENTITY, *_PIXELS, *_PLACE, *VALUES, SHARED, PER_FRAME, *ALWAYS_DIVIDING, *SOMETIMES_DIVIDING)
 
+LEAST_FRAME_BITS = 8
+"""No frame takes less; a damaged count of frames must not fill the memory."""
+
 HEADER_ERRORS = (
     InvalidDicomError,
+    BytesLengthException,
     AttributeError,
     ValueError,
     TypeError,
@@ -110,6 +115,7 @@ HEADER_ERRORS = (
     EOFError,
     ArithmeticError,
     struct.error,
+    zlib.error,
     MemoryError,
 )
 """What pydicom raises for files that are not DICOM, or damaged."""
@@ -150,7 +156,13 @@ def read_header(path: Path) -> tuple[Dataset, str]:
         uid = dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID")
         if not uid:
             raise InvalidDicomError
-        return dataset, UID(uid).name.removesuffix(" Storage")
+        return dataset, known_name(uid).removesuffix(" Storage")
+
+
+def known_name(uid: str) -> str:
+    """Give the name of a UID of the standard, and not the text of any other."""
+    name = UID(uid, pydicom.config.IGNORE).name
+    return "of an unknown kind" if name == uid else name
 
 
 def frames_of(path: Path, dataset: Dataset) -> Iterator[tuple[int | None, Dataset]]:
@@ -169,6 +181,8 @@ def frames_of(path: Path, dataset: Dataset) -> Iterator[tuple[int | None, Datase
     if "SeriesInstanceUID" not in dataset or "SOPInstanceUID" not in dataset:
         raise FormatError(f"{path.name} names no series or no instance; it may be damaged or incomplete.")
     count = int(dataset.get("NumberOfFrames") or 1)
+    if count * LEAST_FRAME_BITS > 8 * path.stat().st_size:
+        raise FormatError(f"{path.name} announces {count} frames and is too short for them; it is damaged.")
     per_frame = dataset.get(PER_FRAME)
     if count == 1 and not per_frame:
         yield None, dataset
@@ -207,9 +221,7 @@ def floats(attributes: Dataset, name: str, count: int) -> FloatArray | None:
         ValueError: They are not as many as expected, or not finite.
     """
     value = attributes.get(name)
-    if value is None or value == "":
-        return None
-    numbers = np.array(value, dtype=np.float64).ravel()
+    numbers = np.array(() if value is None or value == "" else value, dtype=np.float64).ravel()
     if numbers.size == 0:
         return None
     if numbers.size != count or not np.isfinite(numbers).all():

@@ -23,8 +23,7 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from medsam2.errors import FormatError, MissingDependencyError
 from medsam2.io.dicom_frames import DicomFrame
-from medsam2.io.dicom_header import HEADER_ERRORS, quiet
-from medsam2.io.libraries import format_errors
+from medsam2.io.dicom_header import HEADER_ERRORS, header_errors, known_name
 
 MEASURED_MODALITIES = ("CT", "MR", "PT", "NM")
 """Their values are kept even if they are shown inverted."""
@@ -51,15 +50,11 @@ def read_pixels(frames: Sequence[DicomFrame]) -> tuple[NDArray[Any], list[str]]:
         FormatError: The pixels are missing, incomplete or damaged.
         MissingDependencyError: The package that decompresses them is not installed.
     """
-    layout = frames[0].layout
-    shape = (len(frames), layout.rows, layout.columns)
-    if layout.is_colour:
-        colours = np.empty((*shape, 3), np.uint8)
+    volume = _empty(frames)
+    if frames[0].layout.is_colour:
         for index, pixels in _decoded(frames):
-            colours[index] = pixels
-        return colours, []
-    is_padded = any(frame.layout.padding for frame in frames)
-    volume = _Volume(np.empty(shape, _dtype(frames)), np.zeros(shape, np.bool_) if is_padded else None)
+            volume.values[index] = pixels
+        return volume.values, []
     for index, pixels in _decoded(frames):
         volume.values[index] = _measured(pixels, frames[index].values)
         padding = frames[index].layout.padding
@@ -69,6 +64,19 @@ def read_pixels(frames: Sequence[DicomFrame]) -> tuple[NDArray[Any], list[str]]:
     return _narrowed(volume.values), notes
 
 
+def _empty(frames: Sequence[DicomFrame]) -> _Volume:
+    layout = frames[0].layout
+    shape = (len(frames), layout.rows, layout.columns)
+    try:
+        if layout.is_colour:
+            return _Volume(np.empty((*shape, 3), np.uint8), None)
+        is_padded = any(frame.layout.padding for frame in frames)
+        return _Volume(np.empty(shape, _dtype(frames)), np.zeros(shape, np.bool_) if is_padded else None)
+    except (MemoryError, ValueError) as error:
+        size = " x ".join(map(str, reversed(shape)))
+        raise FormatError(f"{frames[0].name}: a volume of {size} voxels does not fit into the memory.") from error
+
+
 def _decoded(frames: Sequence[DicomFrame]) -> Iterator[tuple[int, NDArray[Any]]]:
     """Give the index and the stored pixels of each frame, file by file."""
     members: dict[Path, list[int]] = {}
@@ -76,7 +84,7 @@ def _decoded(frames: Sequence[DicomFrame]) -> Iterator[tuple[int, NDArray[Any]]]
         members.setdefault(frame.path, []).append(index)
     for path, indices in members.items():
         numbers = [(frames[index].number or 1) - 1 for index in indices]
-        with quiet(), format_errors(Path(path.name), "read", *HEADER_ERRORS):
+        with header_errors(path):
             dataset = _dataset(path)
             with _decoder_errors(path, dataset):
                 for index, pixels in zip(indices, iter_pixels(dataset, indices=numbers), strict=True):
@@ -94,10 +102,10 @@ def _dataset(path: Path) -> Dataset:
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError as error:
-        raise FormatError(f"{path.name} is compressed as {syntax.name}, which is not supported.") from error
+        raise FormatError(f"{path.name} is compressed as {known_name(syntax)}, which is not supported.") from error
     if not decoder.is_available:
         raise MissingDependencyError(
-            f"{path.name} is compressed as {syntax.name}; to read it, install one of: "
+            f"{path.name} is compressed as {known_name(syntax)}; to read it, install one of: "
             f'{"; ".join(decoder.missing_dependencies)}, or all with: pip install "medsam2[dicom]"'
         )
     return dataset
@@ -105,19 +113,19 @@ def _dataset(path: Path) -> Dataset:
 
 @contextmanager
 def _decoder_errors(path: Path, dataset: Dataset) -> Iterator[None]:
-    """Say in one line what all decoders said."""
+    """Say in one line what is wrong with the pixels, without quoting what all the decoders said."""
     try:
         yield
-    except RuntimeError as error:
+    except HEADER_ERRORS as error:
         syntax = dataset.file_meta.TransferSyntaxUID
         missing = get_decoder(syntax).missing_dependencies
         if missing and "does not support" in str(error):
             raise MissingDependencyError(
-                f"{path.name} is compressed as {syntax.name} in a way that the installed decoders do not support; "
-                f"install one of: {'; '.join(missing)}"
+                f"{path.name} is compressed as {known_name(syntax)} in a way that the installed decoders do not "
+                f"support; install one of: {'; '.join(missing)}"
             ) from error
         raise FormatError(
-            f"{path.name}: the pixels cannot be decompressed as {syntax.name}; the file may be damaged or incomplete."
+            f"{path.name}: the pixels ({known_name(syntax)}) cannot be read; the file may be damaged or incomplete."
         ) from error
 
 

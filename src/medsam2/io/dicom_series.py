@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,10 @@ from medsam2.errors import FormatError, InputError
 
 SHOWN_CHOICES = 20
 """A list in a message ends after this many."""
+
+UID_FORM = re.compile(r"[0-9.]{1,64}")
+VALUE_FORM = re.compile(r"[A-Z0-9_ .+e\\-]{1,120}")
+"""What values that are told may look like. In a damaged file, anything may stand anywhere: even a name."""
 
 
 class DicomInstance(NamedTuple):
@@ -73,7 +78,7 @@ class SeriesSummary:
     def describe(self) -> str:
         """Give the series in one line, with nothing of the patient."""
         number = "without number" if self.number is None else str(self.number)
-        return f"series {number}: {self.modality}, {'; '.join(self.stacks)} ({self.uid})"
+        return f"series {number}: {self.modality}, {'; '.join(self.stacks)} ({shown(self.uid, UID_FORM)})"
 
 
 def choose_series(series: Sequence[SeriesSummary], wanted: str | None) -> tuple[SeriesSummary, list[str]]:
@@ -101,6 +106,11 @@ def choose_series(series: Sequence[SeriesSummary], wanted: str | None) -> tuple[
     others = [one.describe() for one in series if one is not proper[0]]
     told = f"Of {len(series)} series, the only volume was read: {proper[0].describe()}. Left out: {listed(others)}."
     return proper[0], [told] if others else []
+
+
+def shown(value: str, form: re.Pattern[str] = VALUE_FORM) -> str:
+    """Give a value of a header as messages may tell it."""
+    return value if form.fullmatch(value) else "unreadable"
 
 
 def listed(words: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from medsam2.io.dicom_frames import DicomFrame
 from medsam2.io.dicom_geometry import SAME_PLACE_MM, fault, in_order, is_placed, nearest_plane, places
 from medsam2.io.dicom_header import ALWAYS_DIVIDING, SOMETIMES_DIVIDING, TIMES_OF_DAY
+from medsam2.io.dicom_series import shown
 
 ORIENTATION_TOLERANCE = 1e-3
 """Cosines that differ by less are of the same orientation: half a voxel over 500 voxels."""
@@ -127,7 +128,7 @@ def _untangled(frames: tuple[DicomFrame, ...]) -> list[Stack]:
         ordered = {value: in_order(part) for value, part in parts.items()}
         if len(parts) > 1 and _overlap(ordered.values()) and not any(map(fault, ordered.values())):
             hidden = name in TIMES_OF_DAY
-            words = [f"number {n}" if hidden else str(value) for n, value in enumerate(ordered, start=1)]
+            words = [f"number {n}" if hidden else shown(str(value)) for n, value in enumerate(ordered, start=1)]
             return [Stack(part, (f"{name} {word}",)) for part, word in zip(ordered.values(), words, strict=True)]
     return [Stack(frames)]
 
@@ -144,5 +145,6 @@ def _marks(stack: Stack, stacks: Sequence[Stack]) -> tuple[str, ...]:
     for name in ALWAYS_DIVIDING:
         values = {other.frames[0].tags.get(name) for other in stacks}
         if len(values) > 1:
-            marks.append(f"{name} {stack.frames[0].tags.get(name, 'not said')}")
+            value = stack.frames[0].tags.get(name)
+            marks.append(f"{name} {'not said' if value is None else shown(value)}")
     return tuple(marks)
