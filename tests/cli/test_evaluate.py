@@ -137,10 +137,14 @@ def test_a_table_of_files_and_splits_of_ones_own(call, tmp_path):
     write_manifest(tmp_path / "toy")
     (tmp_path / "splits.json").write_text('{"test": ["p1"], "training": ["p2"]}')
     table = tmp_path / "toy" / "cases.csv"
-    code, _, _ = call("--on", table, "--split", "test", "--splits", tmp_path / "splits.json", "--protocol", "box")
+    code, _, warned = call("--on", table, "--protocol", "box")
+    assert code == 0
+    assert "cases of the splits test and training are scored together; --split takes one" in " ".join(warned.split())
+    code, _, warned = call("--on", table, "--split", "test", "--splits", tmp_path / "splits.json", "--protocol", "box")
     assert code == 0
     told = json.loads((tmp_path / "out" / "scores.json").read_text())
     assert [one["name"] for one in told["set"]["cases"]] == ["first", "second"]
+    assert not warned
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,8 @@ def evaluate_command(
     out = Output(quiet, verbose)
     with out.progress("reading all cases") as progress:
         chosen = find_set(on, Choice(split, channel, cases, splits), progress)
+    if split is None and len(known := chosen.facts.get("splits", ())) > 1:
+        out.warn(f"cases of the splits {' and '.join(known)} are scored together; --split takes one of them")
     segmenter = Segmenter.from_pretrained(model, device)
     header = run_header(segmenter.describe(), chosen, protocols, settings, measured)
     log = RunLog(output / "scores.part.jsonl", header)
