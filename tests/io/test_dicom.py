@@ -9,7 +9,16 @@ import pytest
 from pydicom.data import get_testdata_files
 
 from medsam2.errors import FormatError, InputError, MedSAM2Error, MissingDependencyError
-from medsam2.io import DicomSeries, check_output, list_series, read_label_map, read_volume, write_segmentation
+from medsam2.io import (
+    DicomSeries,
+    check_output,
+    dicom_files,
+    dicom_geometry,
+    list_series,
+    read_label_map,
+    read_volume,
+    write_segmentation,
+)
 from medsam2.spatial import Segmentation
 from reference.dicom_writing import (
     AXIAL,
@@ -272,3 +281,11 @@ def test_an_enhanced_ct_has_its_own_numbers(tmp_path):
 
     assert array.dtype == np.int16
     assert np.array_equal(array, VALUES)
+
+
+def test_the_page_tells_the_limits():
+    page = (Path(__file__).parents[2] / "docs" / "dicom.md").read_text(encoding="utf-8")
+
+    assert f"more than {dicom_files.LARGEST_UNPACKED_BYTES // 2**30} GiB or {dicom_files.MOST_MEMBERS} files" in page
+    assert f"within {dicom_geometry.EXACT_SHARE:.0%}".replace("%", " %") in page
+    assert f"Up to {dicom_geometry.TOLERATED_SHARE:.0%}".replace("%", " %") in page

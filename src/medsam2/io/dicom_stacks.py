@@ -85,7 +85,9 @@ def divide(frames: Sequence[DicomFrame]) -> list[Stack]:
     groups = [group for part in _by_orientation(frames) for group in _grouped(part, _always).values()]
     stacks = [stack for group in groups for stack in _untangled(in_order(group))]
     stacks.sort(key=lambda stack: min((frame.instance_number, frame.number or 0) for frame in stack.frames))
-    return [replace(stack, marks=(*_marks(stack, stacks), *stack.marks)) for stack in stacks]
+    heads = [stack.frames[0].tags for stack in stacks]
+    differing = [name for name in ALWAYS_DIVIDING if len({tags.get(name) for tags in heads}) > 1]
+    return [replace(stack, marks=(*_marks(stack, differing), *stack.marks)) for stack in stacks]
 
 
 def _always(frame: DicomFrame) -> Hashable:
@@ -139,12 +141,7 @@ def _overlap(parts: Iterable[tuple[DicomFrame, ...]]) -> bool:
     return all(after[0] < before[1] + SAME_PLACE_MM for before, after in pairwise(spans))
 
 
-def _marks(stack: Stack, stacks: Sequence[Stack]) -> tuple[str, ...]:
-    """Give the values of the always dividing attributes in which a stack differs from others."""
-    marks = []
-    for name in ALWAYS_DIVIDING:
-        values = {other.frames[0].tags.get(name) for other in stacks}
-        if len(values) > 1:
-            value = stack.frames[0].tags.get(name)
-            marks.append(f"{name} {'not said' if value is None else shown(value)}")
-    return tuple(marks)
+def _marks(stack: Stack, names: Iterable[str]) -> tuple[str, ...]:
+    """Give the values of those attributes in which the stacks of a series differ."""
+    values = ((name, stack.frames[0].tags.get(name)) for name in names)
+    return tuple(f"{name} {'not said' if value is None else shown(value)}" for name, value in values)

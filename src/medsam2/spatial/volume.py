@@ -31,6 +31,16 @@ class SourceFile:
     header: object = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """What reports call it: the file's name, but for DICOM, whose folders and zips are often named after a patient.
+
+        Example:
+            >>> SourceFile(Path("scans/liver.nii.gz"), "nifti").name
+            'liver.nii.gz'
+        """
+        return "DICOM series" if self.format == "dicom" else self.path.name
+
 
 @dataclass(frozen=True, eq=False)
 class Volume:
