@@ -18,7 +18,7 @@ def test_version_and_help(capsys):
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(PromptError("x"), 2), (FormatError("x"), 3), (CheckpointError("x"), 4), (MissingDependencyError("x"), 1)],
+    [(PromptError("x"), 2), (FormatError("x"), 3), (CheckpointError("x"), 4), (MissingDependencyError("x"), 3)],
 )
 def test_each_error_has_its_exit_code(error, code):
     assert exit_code(error) == code

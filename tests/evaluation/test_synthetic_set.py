@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from medsam2.datasets.cases import joint_sha256
 from medsam2.errors import ConfigurationError, ShapeError
 from medsam2.evaluation import synthetic_set as module
-from medsam2.datasets.cases import joint_sha256
 from medsam2.evaluation.synthetic_set import SEED, SyntheticSettings, unseen_synthetic_set
 
 SMALL = SyntheticSettings(volumes=2, sets=1, size=64, frames=8, pictures=3)

@@ -64,9 +64,7 @@ def test_a_lesion_has_its_place():
     assert code_of("left nodule").region is None
 
 
-@pytest.mark.parametrize(
-    "name", ["", "?", "7", "left", "my own", "left liver", "left right kidney", "腎臓"]
-)
+@pytest.mark.parametrize("name", ["", "?", "7", "left", "my own", "left liver", "left right kidney", "腎臓"])
 def test_an_unknown_name_is_tissue(name):
     assert code_of(name) == UNKNOWN
     assert not code_of(name).is_known

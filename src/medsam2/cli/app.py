@@ -1,6 +1,7 @@
 """The command `medsam2`: what can go wrong, and what it exits with.
 
-Exit codes: 0 done, 1 a bug, 2 wrong input, 3 a file that cannot be read or written, 4 weights, 130 interrupted.
+Exit codes: 0 done, 1 a bug, 2 wrong input, 3 a file that cannot be read or written (or lacks a package), 4 weights,
+130 interrupted.
 """
 
 import sys
@@ -16,12 +17,13 @@ from medsam2.cli.evaluate import evaluate_command
 from medsam2.cli.oneprompt import oneprompt
 from medsam2.cli.segment import segment
 from medsam2.cli.weights import app as weights_app
-from medsam2.errors import CheckpointError, FormatError, InputError, MedSAM2Error
+from medsam2.errors import CheckpointError, FormatError, InputError, MedSAM2Error, MissingDependencyError
 
 EXIT_BUG, EXIT_INPUT, EXIT_FILE, EXIT_WEIGHTS, EXIT_INTERRUPTED = 1, 2, 3, 4, 130
 EXIT_CODES: tuple[tuple[type[MedSAM2Error], int], ...] = (
     (InputError, EXIT_INPUT),
     (FormatError, EXIT_FILE),
+    (MissingDependencyError, EXIT_FILE),  # a file that cannot be read without a package
     (CheckpointError, EXIT_WEIGHTS),
 )
 
@@ -71,7 +73,7 @@ def run(arguments: list[str]) -> int:
     except typer.TyperException as error:  # an unknown command or flag, a value of the wrong type
         return _report(InputError(error.format_message()), EXIT_INPUT, debug)
     except (typer.Abort, KeyboardInterrupt):
-        Console(stderr=True).print("medsam2: interrupted; nothing was written")
+        Console(stderr=True).print("medsam2: interrupted")
         return EXIT_INTERRUPTED
     except Exception as error:  # the last resort: a bug is one line too, unless --debug
         return _report(error, EXIT_BUG, debug, "this is a bug in medsam2; run again with --debug for the details: ")

@@ -90,7 +90,7 @@ def segment(
     )
     flags = PromptFlags(tuple(point or ()), tuple(box or ()), tuple(mask or ()), prompts, space, name)
     for file in (output_file, report, preview_file):
-        if file is not None and file.exists() and file.samefile(input_file):
+        if file is not None and file.exists() and input_file.exists() and file.samefile(input_file):
             raise FormatError(f"{file} is the input itself; choose another output")
     out = Output(quiet, verbose)
     volume = read_volume(input_file, volume_index, series)

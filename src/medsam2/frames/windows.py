@@ -203,7 +203,7 @@ def _sample(volume: Volume) -> NDArray[Any]:
 
 
 def _nothing_finite(volume: Volume) -> str:
-    where = f" in {volume.source.path}" if volume.source is not None else ""
+    where = f" in {volume.source.name}" if volume.source is not None else ""
     return f"no value of the volume{where} is finite (all NaN or infinite); check the file."
 
 

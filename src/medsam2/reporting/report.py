@@ -110,7 +110,7 @@ def orientation(geometry: Geometry) -> str:
 def _input(volume: Volume, inputs: Mapping[str, str | os.PathLike[str]]) -> dict[str, Any]:
     geometry = volume.geometry
     return {
-        "file": volume.source.path.name if volume.source is not None else None,
+        "file": volume.source.name if volume.source is not None else None,
         "shape": geometry.size_ijk,
         "spacing_mm": geometry.spacing_mm,
         "orientation": orientation(geometry),
