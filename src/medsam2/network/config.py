@@ -142,7 +142,7 @@ PRESETS: dict[str, NetworkConfig] = {
         memory_layers=2,
         drawn_prompts=True,
         consensus=True,
-        least_iou=0.3,
+        least_iou=0.05,
         size=256,
     ),
 }
