@@ -68,7 +68,9 @@ def test_the_entry_of_one_object(generator, with_image):
 def test_layout_counts_memories_and_pointers():
     entry = MemoryEntry(torch.zeros(1, 64, 1, 1), torch.zeros(1, 8), torch.ones(1), torch.ones(1), 0)
 
-    assert MemorySelection((entry, entry), (6, 0), (entry.pointer,), (0.1,)).layout == (2, 1)
+    assert MemorySelection((entry, entry), (6, 0), (entry.pointer,), (0.1,)).layout == (2, 1, False)
+    before = torch.zeros(1, 1, 4, 4)
+    assert MemorySelection((entry,), (6,), before=before).layout == (1, 0, True)
 
 
 def test_an_entry_without_its_image(generator):
