@@ -26,7 +26,7 @@ def header():
 def scored():
     rows = [
         StructureScores("a", "liver, left", 1, "axial", 3, 20, {"box": 0.81234567, "ellipse": 0.7, "otsu": math.nan}),
-        StructureScores("a", "spleen", 2, "axial", 4, 9, {"box": 0.6, "ellipse": 0.65}),
+        StructureScores("a", "spleen", 2, "axial", 4, 9, {"box": 0.6, "ellipse": 0.65}, 1.25),
     ]
     return [ScoredCase("a", "i", "l", 9, tuple(rows)), ScoredCase("b", "i2", "l2", 1, ())]
 
@@ -53,10 +53,11 @@ def test_files_hold_scores_means_and_what_they_were_made_with(header, scored, tm
     assert told["means"]["box"] == {"mean": 0.70617, "structures": 2}
     assert told["comparisons"] == {"box": {"ellipse": {"baseline_mean": 0.675, "better_share": 0.5, "structures": 2}}}
     assert told["structures"][0]["values"] == {"box": 0.81235, "ellipse": 0.7}
+    assert [one["volume_ml"] for one in told["structures"]] == [None, 1.25]
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0])[:6] == ["case", "structure", "label", "plane", "prompted_slice", "pixels"]
-    assert list(rows[0])[6:] == list(COLUMNS)
+    assert list(rows[0])[6:] == ["volume_ml", *COLUMNS]
     assert (rows[0]["structure"], rows[0]["box"], rows[0]["otsu"], rows[1]["click"]) == (
         "liver, left",
         "0.81235",

@@ -32,6 +32,7 @@ from medsam2.evaluation import (
     unseen_synthetic_set,
     write_scores,
 )
+from medsam2.evaluation.headings import BASELINE_NAMES, MEASURES, ROWS
 from medsam2.evaluation.scores import is_known
 from medsam2.evaluation.volume_metrics import DEFAULT_TOLERANCE_MM
 from medsam2.segmenter import DEFAULT_MODEL, Segmenter
@@ -74,32 +75,6 @@ ON_SETS = {
     "mask_set_false": "false\n(mask)",
 }
 """Columns of the other pictures of a set, and their headings."""
-
-ROWS = {
-    "box": "box, one slice",
-    "click": "1 click, one slice",
-    "click_best": "  best of its three",
-    "clicks3": "3 clicks, one slice",
-    "box_volume": "box -> volume",
-    "mask_volume": "mask -> volume",
-    "click_volume": "click -> volume",
-    "box_set": "box -> set",
-    "mask_set": "mask -> set",
-}
-"""Rows of the means."""
-
-MEASURES = {
-    VolumeMetric.IOU: "IoU",
-    VolumeMetric.HD95: "HD95, mm",
-    VolumeMetric.NSD: "NSD",
-    VolumeMetric.ASSD: "ASSD, mm",
-}
-"""Metrics of volumes besides Dice, as the table calls them."""
-
-BASELINE_NAMES = {
-    **{column: heading.replace("\n", " ") for column, heading in {**ON_SLICES, **ON_VOLUMES, **ON_SETS}.items()},
-    "grown_click": "flood in 3-D",
-}
 
 
 def evaluate_command(

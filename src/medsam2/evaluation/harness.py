@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
+
 from medsam2.datasets.cases import Case, CaseSet
 from medsam2.engine.volume_run import SegmentSettings, slice_index
 from medsam2.evaluation.protocols import CaseScores, Protocol, Segmenting, run_of
@@ -83,4 +85,5 @@ def _structure(case: Case, label: int, values: Measures) -> StructureScores:
         prompted_slice=slice_index(case.view, frame),
         pixels=int(case.truth_on(frame, label).sum()),
         values={column: values[column] for column in COLUMNS if column in values},
+        volume_ml=int(np.count_nonzero(case.truth(label))) * case.volume.geometry.voxel_volume_ml,
     )

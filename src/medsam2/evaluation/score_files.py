@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -107,7 +108,7 @@ def write_scores(header: Mapping[str, Any], scored: Sequence[ScoredCase], folder
     try:
         with written_whole(table) as draft, draft.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(["case", "structure", "label", "plane", "prompted_slice", "pixels", *COLUMNS])
+            writer.writerow(["case", "structure", "label", "plane", "prompted_slice", "pixels", "volume_ml", *COLUMNS])
             writer.writerows(_csv_row(row) for case in scored for row in case.scores)
         write_report(scores_report(header, scored), report)
     except OSError as error:
@@ -142,10 +143,11 @@ def _case(case: ScoredCase) -> dict[str, str | int]:
 
 def _structure(row: StructureScores) -> dict[str, Any]:
     values = {column: round(row.values[column], DECIMALS) for column in COLUMNS if is_known(row.values, column)}
-    return {**asdict(row), "values": values}
+    volume_ml = None if math.isnan(row.volume_ml) else round(row.volume_ml, DECIMALS)
+    return {**asdict(row), "values": values, "volume_ml": volume_ml}
 
 
 def _csv_row(row: StructureScores) -> list[str | int]:
     facts: list[str | int] = [row.case, row.structure, row.label, row.plane, row.prompted_slice, row.pixels]
     values = (f"{row.values[column]:.{DECIMALS}f}" if is_known(row.values, column) else "" for column in COLUMNS)
-    return [*facts, *values]
+    return [*facts, "" if math.isnan(row.volume_ml) else f"{row.volume_ml:.{DECIMALS}f}", *values]

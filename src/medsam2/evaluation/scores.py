@@ -77,6 +77,7 @@ class StructureScores:
         prompted_slice: index in the file of the slice that was prompted.
         pixels: that it fills on that slice.
         values: by column.
+        volume_ml: that it fills in the whole reference.
     """
 
     case: str
@@ -86,6 +87,7 @@ class StructureScores:
     prompted_slice: int
     pixels: int
     values: Measures
+    volume_ml: float = math.nan
 
 
 @dataclass(frozen=True)
