@@ -35,7 +35,7 @@ def test_a_name_is_one_line(name, expected):
 def test_colours_are_those_of_the_pictures_and_come_again():
     segments = segments_of(segmentation(range(25), {}))
 
-    assert palette.PALETTE == PALETTE
+    assert palette.PALETTE is PALETTE
     assert [one.colour for one in segments] == [palette.object_colour(number) for number in range(24)]
 
 

@@ -34,7 +34,12 @@ PALETTE: tuple[Colour, ...] = (
     (210, 90, 120),
     (135, 165, 90),
 )
-"""Colours of objects, those of the pictures of `medsam2.reporting`: what is orange there is orange in a viewer."""
+"""Colours of objects, in files and in the pictures of `medsam2.reporting`: what is orange there is orange in a viewer.
+
+They are legible on dark and on grey. The first six are near those of Okabe and Ito ("Color universal design", 2008);
+each further one is the colour farthest, in OKLab, from all before it, from white and from grey, as seen with normal
+vision and with each kind of colour blindness (simulated after Machado et al. 2009).
+"""
 
 
 @dataclass(frozen=True)
