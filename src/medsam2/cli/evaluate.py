@@ -11,12 +11,14 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from medsam2.cli.ablation import Asked, ablate
 from medsam2.cli.options import Debug, Device, Model, Quiet, Verbose
 from medsam2.cli.output import Output
 from medsam2.datasets import LAYOUTS, CaseSet, Choice, layout_at, open_dataset
 from medsam2.engine.volume_run import SegmentSettings
 from medsam2.errors import ConfigurationError, FormatError
 from medsam2.evaluation import (
+    ABLATIONS,
     Protocol,
     RunLog,
     ScoredCase,
@@ -41,6 +43,8 @@ Known = TypeVar("Known", bound=StrEnum)
 
 BUILT_IN = ("synthetic", "examples")
 """What `--on` may name that is not on the user's disk."""
+
+ALL_PROTOCOLS = ",".join(Protocol)
 
 ON_SLICES = {
     "box": "box",
@@ -86,8 +90,8 @@ def evaluate_command(
         ),
     ] = "synthetic",
     model: Model = DEFAULT_MODEL,
-    protocol: Annotated[str, typer.Option(help="Which to run, separated by commas.", show_default="all")] = ",".join(
-        Protocol
+    protocol: Annotated[str, typer.Option(help="Which to run, separated by commas.", show_default="all")] = (
+        ALL_PROTOCOLS
     ),
     metrics: Annotated[str, typer.Option(help="Of volumes: dice, iou, hd95, nsd, assd, separated by commas.")] = "dice",
     tolerance_mm: Annotated[float, typer.Option(help="Distance up to which NSD takes a surface for right, mm.")] = (
@@ -101,6 +105,10 @@ def evaluate_command(
     memory: Annotated[str, typer.Option(help="Memory policy: fifo or self-sorting.")] = "fifo",
     size: Annotated[int | None, typer.Option(help="Side of the network's input; by default as it was trained.")] = None,
     patience: Annotated[int, typer.Option(help="Stop after this many slices without the object; 0: never.")] = 3,
+    ablation: Annotated[
+        str | None, typer.Option("--ablate", help=f"Compare settings on the same cases: {', '.join(ABLATIONS)}.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Runs of what an ablation draws at random.")] = 3,
     device: Device = "auto",
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -113,12 +121,16 @@ def evaluate_command(
     protocols = parse_protocols(protocol)
     measured = VolumeMetrics(parse_metrics(metrics), tolerance_mm)
     settings = SegmentSettings(memory=memory, size=size, patience=patience)
+    asked = ablation and Asked(ablation, None if protocol == ALL_PROTOCOLS else protocols, seeds, output)
     out = Output(quiet, verbose)
     with out.progress("reading all cases") as progress:
         chosen = find_set(on, Choice(split, channel, cases, splits), progress)
     if split is None and len(known := chosen.facts.get("splits", ())) > 1:
         out.warn(f"cases of the splits {' and '.join(known)} are scored together; --split takes one of them")
     segmenter = Segmenter.from_pretrained(model, device)
+    if asked:
+        ablate(asked, segmenter, chosen, settings, out)
+        return
     header = run_header(segmenter.describe(), chosen, protocols, settings, measured)
     log = RunLog(output / "scores.part.jsonl", header)
     if log.count:

@@ -1,6 +1,8 @@
 """Validation without fooling ourselves: fixed sets, declared prompts, and the trivial baselines beside every score."""
 
 from medsam2.datasets.cases import Case, CaseSet, CaseSource
+from medsam2.evaluation.ablation import ABLATIONS, Ablation, Variant, VariantRun, run_ablation
+from medsam2.evaluation.ablation_scores import Standing, Standings, standings, variant_header, write_ablation
 from medsam2.evaluation.example_cases import example_set
 from medsam2.evaluation.harness import evaluate
 from medsam2.evaluation.protocols import PROTOCOLS, Protocol, Segmenting
@@ -11,9 +13,11 @@ from medsam2.evaluation.synthetic_set import SyntheticSettings, unseen_synthetic
 from medsam2.evaluation.volume_metrics import VolumeMetric, VolumeMetrics
 
 __all__ = [
+    "ABLATIONS",
     "BASELINES",
     "COLUMNS",
     "PROTOCOLS",
+    "Ablation",
     "Case",
     "CaseSet",
     "CaseSource",
@@ -22,8 +26,12 @@ __all__ = [
     "RunLog",
     "ScoredCase",
     "Segmenting",
+    "Standing",
+    "Standings",
     "StructureScores",
     "SyntheticSettings",
+    "Variant",
+    "VariantRun",
     "VolumeMetric",
     "VolumeMetrics",
     "comparisons",
@@ -31,8 +39,12 @@ __all__ = [
     "example_set",
     "interval_of",
     "means",
+    "run_ablation",
     "run_header",
     "scores_report",
+    "standings",
     "unseen_synthetic_set",
+    "variant_header",
+    "write_ablation",
     "write_scores",
 ]

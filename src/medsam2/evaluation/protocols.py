@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsam2.datasets.cases import Case
-from medsam2.engine.volume_run import SegmentSettings, SliceMask, slice_index
+from medsam2.engine.volume_run import SegmentSettings, slice_index
 from medsam2.evaluation.baselines import ellipse_in_box, flood, frozen, grown_from_mask, otsu_in_box
 from medsam2.evaluation.one_prompt import SegmentingSets, picture_alone, prompt_to_set
 from medsam2.evaluation.scores import Measures
@@ -41,6 +41,22 @@ STRUCTURES_AT_ONCE = 16
 CORRECTIVE_CLICKS = 2
 
 
+class FoundSlice(Interface):
+    """What was found of one object on one slice; `medsam2.engine.volume_run.SliceMask` is one."""
+
+    @property
+    def label(self) -> int:
+        """Of the object."""
+
+    @property
+    def slice_index(self) -> int:
+        """Index of the slice in the file."""
+
+    @property
+    def mask(self) -> MaskArray:
+        """(R, C) bool in the view of the case's plane."""
+
+
 class Segmenting(SegmentingSets, Interface):
     """What is evaluated; `medsam2.Segmenter` is one."""
 
@@ -48,7 +64,7 @@ class Segmenting(SegmentingSets, Interface):
 
     def stream(
         self, volume: Volume, prompts: PromptSet, settings: SegmentSettings | None = None
-    ) -> Iterator[SliceMask]:
+    ) -> Iterator[FoundSlice]:
         """Segment a volume from prompts, slice by slice."""
 
 
@@ -168,7 +184,7 @@ def prompt_to_volume(
 
 
 def _judged_volume(
-    found: Iterator[SliceMask], case: Case, labels: Sequence[int], column: str, metrics: VolumeMetrics
+    found: Iterator[FoundSlice], case: Case, labels: Sequence[int], column: str, metrics: VolumeMetrics
 ) -> CaseScores:
     overlaps = {label: SliceOverlap(case.truth(label)) for label in labels}
     shape = (case.view.frame_count, *case.view.frame_shape)

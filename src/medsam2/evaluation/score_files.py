@@ -71,7 +71,7 @@ def scores_report(header: Mapping[str, Any], scored: Sequence[ScoredCase]) -> di
         "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
         "declared": FACTS,
         "columns": COLUMNS,
-        "set": _set(header, scored),
+        "set": set_facts(header, scored),
         "structure_count": len(rows),
         "means": {
             column: {"mean": round(mean, DECIMALS), "structures": count, **_interval(scored, column)}
@@ -116,7 +116,8 @@ def write_scores(header: Mapping[str, Any], scored: Sequence[ScoredCase], folder
     return table, report
 
 
-def _set(header: Mapping[str, Any], scored: Sequence[ScoredCase]) -> dict[str, Any]:
+def set_facts(header: Mapping[str, Any], scored: Sequence[ScoredCase]) -> dict[str, Any]:
+    """What was scored: the facts of the set, its cases and their SHA-256."""
     return {
         **header["set"],
         "sha256": joint_sha256([f"{case.image_sha256} {case.labels_sha256}" for case in scored]),
