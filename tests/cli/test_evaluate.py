@@ -133,6 +133,17 @@ def test_a_data_set_in_its_own_layout(call, tmp_path):
     assert [one["structure"] for one in told["structures"]] == ["core", "whole"]
 
 
+def test_a_page_to_read(call, folder, tmp_path):
+    code, said, _ = call("--on", folder, "--protocol", "mask-volume", "--html", tmp_path / "page.html")
+    assert code == 0
+    assert "page.html" in "".join(said.split())
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert "2 structures of 2 cases" in page
+    assert page.count("<img") == page.count("data:image/png") >= 2
+    assert "Model 'tiny'" in " ".join(page.replace("&#x27;", "'").split())
+
+
 def test_a_table_of_files_and_splits_of_ones_own(call, tmp_path):
     write_manifest(tmp_path / "toy")
     (tmp_path / "splits.json").write_text('{"test": ["p1"], "training": ["p2"]}')

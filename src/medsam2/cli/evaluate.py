@@ -35,8 +35,11 @@ from medsam2.evaluation import (
     write_scores,
 )
 from medsam2.evaluation.headings import BASELINE_NAMES, MEASURES, ROWS
+from medsam2.evaluation.html_report import html_report
 from medsam2.evaluation.scores import is_known
 from medsam2.evaluation.volume_metrics import DEFAULT_TOLERANCE_MM
+from medsam2.evaluation.worst_cases import draw_worst
+from medsam2.reporting.evaluation_page import write_page
 from medsam2.segmenter import DEFAULT_MODEL, Segmenter
 
 Known = TypeVar("Known", bound=StrEnum)
@@ -98,6 +101,7 @@ def evaluate_command(
         DEFAULT_TOLERANCE_MM
     ),
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the scores.")] = Path("evaluation-output"),
+    html: Annotated[Path | None, typer.Option(help="Also write one page with tables, plots, the worst cases.")] = None,
     split: Annotated[str | None, typer.Option(help="Only cases of this split, e.g. test.")] = None,
     splits: Annotated[Path | None, typer.Option(help="JSON file of patients by split, in place of the set's.")] = None,
     channel: Annotated[str | None, typer.Option(help="Only this channel, where cases have several, e.g. t2f.")] = None,
@@ -141,11 +145,16 @@ def evaluate_command(
             scored.append(case)
             out.detail(f"{case.name}: {len(case.scores)} structures")
     written = write_scores(header, scored, output)
+    if html is not None:
+        with out.progress("drawing the worst cases") as progress:
+            worst = list(draw_worst(segmenter, chosen, scored, settings, progress))
+        write_page(html_report(header, scored, worst), html)
+        written = (*written, html)
     log.remove()
     _tell(out, [row for case in scored for row in case.scores])
     if measured.need_masks:
         out.table(measure_table(scored, measured))
-    out.say(f"wrote {' and '.join(str(path) for path in written)}")
+    out.say(f"wrote {', '.join(str(path) for path in written)}")
 
 
 def find_set(on: str, choice: Choice, progress: Callable[[int, int], None] | None = None) -> CaseSet:
