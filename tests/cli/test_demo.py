@@ -10,6 +10,7 @@ from PIL import Image
 from medsam2.cli import demo as module
 from medsam2.cli.app import run
 from medsam2.cli.demo import CASE, ORGANS, boxes_on_largest_slices, compare, prompted_slice
+from medsam2.cli.output import Output
 from medsam2.engine.volume_run import SegmentationResult, SegmentSettings
 from medsam2.examples import ExampleCase, example_case
 from medsam2.frames import CT_ABDOMEN
@@ -92,7 +93,7 @@ def test_the_reference_never_reaches_the_segmenter(monkeypatch, tiny_network, tm
     weights = tmp_path / "tiny.safetensors"
     save_network(tiny_network, weights, WeightsCard("tiny", tiny_network.config))
     with pytest.raises(Spy):
-        module.demo(tmp_path / "out", str(weights), "cpu")
+        module.demo_volume(tmp_path / "out", str(weights), "cpu", Output(quiet=True))
     volume, prompts = seen[0]
     reference = read_label_map(example_case(CASE).labels)
     assert not np.array_equal(volume.array, reference.labels)

@@ -1,5 +1,6 @@
-"""`medsam2 demo`: twelve organs of a real CT, each from one box on one slice."""
+"""`medsam2 demo`: twelve organs of a real CT, each from one box on one slice; or sets of pictures, see `demo_sets`."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from medsam2.cli.demo_sets import demo_sets
 from medsam2.cli.options import Debug, Device, Model, Quiet, Verbose
 from medsam2.cli.output import Output
 from medsam2.engine.volume_run import SegmentationResult
@@ -35,7 +37,17 @@ ORGANS = (
 )
 
 
+class Demo(StrEnum):
+    """What can be shown."""
+
+    VOLUME = "volume"
+    ONEPROMPT = "oneprompt"
+
+
 def demo(
+    what: Annotated[
+        Demo, typer.Argument(help="volume: organs of a CT, a box each; oneprompt: sets of pictures, one prompted each.")
+    ] = Demo.VOLUME,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")] = Path("demo-output"),
     model: Model = DEFAULT_MODEL,
     device: Device = "auto",
@@ -43,8 +55,16 @@ def demo(
     verbose: Verbose = False,
     debug: Debug = False,
 ) -> None:
-    """Segment twelve organs of a real CT that comes with the package, each from one box on one slice."""
+    """Segment what comes with the package: twelve organs of a real CT, each from one box, or sets of pictures."""
     out = Output(quiet, verbose)
+    if what is Demo.ONEPROMPT:
+        demo_sets(output / "oneprompt", Segmenter.from_pretrained(model, device), out)
+    else:
+        demo_volume(output, model, device, out)
+
+
+def demo_volume(output: Path, model: str, device: str, out: Output) -> None:
+    """Segment twelve organs of a real CT, each from one box on one slice, beside the frozen mask."""
     case = example_case(CASE)
     volume, reference = read_volume(case.image), read_label_map(case.labels)
     prompts = boxes_on_largest_slices(case, reference)
