@@ -25,7 +25,9 @@ TESTED_THROUGH = {
     # Flags and output have no behaviour outside a command.
     "cli/options.py": "cli/test_segment.py",
     "cli/output.py": "cli/test_segment.py",
-    "cli/prompt_flags.py": "cli/test_segment.py",
+    # What readers of annotations share has no behaviour outside them.
+    "io/annotated_series.py": "io/test_seg_annotations.py",
+    "io/annotation_files.py": "cli/test_prompt_flags.py",
     # Each scene is drawn at random; what holds for all families is tested once, over all of them.
     **dict.fromkeys((f"synthetic/{scene}.py" for scene in SCENES), "synthetic/test_clips.py"),
     "synthetic/random_source.py": "synthetic/test_clips.py",

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from medsam2.cli.app import run
-from medsam2.io import LabelFormat
+from medsam2.io import LabelFormat, read_label_map, write_segmentation
+from medsam2.spatial import Segmentation
 from medsam2.weights import WeightsCard, save_network
 from reference.scanned_series import OBLIQUE
 from reference.scanned_series import scan as dicom_scan
@@ -223,6 +224,27 @@ def test_a_mask_on_another_grid_is_refused(call, drawn, tmp_path):
     assert "other.nii.gz" in said
     assert "own grid" in " ".join(said.split())
     assert not out.exists()
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".seg.nrrd"])
+def test_a_mask_in_another_storage_is_laid_onto_the_scan(call, scan, drawn, tmp_path, suffix):
+    _, said, straight = call("--mask", drawn)
+    expected = np.asarray(nibabel.load(straight).dataobj)
+    image = nibabel.load(drawn)
+    turned = image.as_reoriented(nibabel.io_orientation(image.affine @ np.diag([1, -1, -1, 1]))).slicer[1:, :, :6]
+    other = tmp_path / f"turned{suffix}"
+    if suffix == ".nii.gz":
+        nibabel.save(turned, other)
+    else:
+        nibabel.save(turned, tmp_path / "turned.nii")
+        read = read_label_map(tmp_path / "turned.nii")
+        names = {1: "liver", 4: "spleen"} if suffix == ".seg.nrrd" else {}
+        write_segmentation(Segmentation(read.labels, read.geometry, names), other)
+    assert turned.shape != image.shape
+    code, said, out = call("--mask", other)
+    assert code == 0, said
+    assert np.array_equal(np.asarray(nibabel.load(out).dataobj), expected)
+    assert ("liver" in said) == (suffix == ".seg.nrrd")
 
 
 def test_prompts_in_two_places_are_refused(call, tmp_path):

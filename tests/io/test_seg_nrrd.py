@@ -129,3 +129,20 @@ def test_a_sheared_grid_is_refused_before_the_work(tmp_path):
     with pytest.raises(GeometryError, match="is sheared"):
         check_output(volume, tmp_path / "mask.seg.nrrd")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_names_come_back_with_the_labels(tmp_path):
+    _, path = written(tmp_path)
+    read = read_label_map(path)
+
+    assert dict(read.names) == {1: "liver", 3: "a/b c", 7: "Kidney, left", 9: "spleen"}
+    assert np.array_equal(read.labels, labels())
+
+
+def test_nrrd_of_other_programs_has_no_names(tmp_path):
+    image = SimpleITK.GetImageFromArray(labels())
+    for key, value in (("Segment0_LabelValue", "many"), ("Segment0_Name", "liver"), ("Segment1_LabelValue", "3")):
+        image.SetMetaData(key, value)
+    SimpleITK.WriteImage(image, str(tmp_path / "mask.nrrd"))
+
+    assert dict(read_label_map(tmp_path / "mask.nrrd").names) == {}

@@ -40,7 +40,9 @@ def segment(
         list[Path] | None,
         typer.Option(help="Label map with one or more slices drawn; each value is an object. Repeatable."),
     ] = None,
-    prompts: Annotated[Path | None, typer.Option(help="JSON file with the prompts of many objects.")] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="Prompts of many objects: JSON, or DICOM SEG, RTSTRUCT, lines or arrows.")
+    ] = None,
     template: Annotated[
         Path | None, typer.Option(help="Another scan, on which the prompts lie; the same is found in the input.")
     ] = None,
@@ -98,7 +100,7 @@ def segment(
         out.warn(note)
     check_output(volume, output_file, as_format)
     prompted = volume if template is None else read_volume(template)
-    prompt_set = collect_prompts(flags, prompted)
+    prompt_set = collect_prompts(flags, prompted, out.warn)
     segmenter = Segmenter.from_pretrained(model, device)
     out.detail(f"{segmenter.card.name} on {segmenter.network.device}, {volume.geometry.describe()}")
     with out.progress("segmenting") as progress:

@@ -90,13 +90,16 @@ def series_of(segmentation: Segmentation, path: Path, wanted: str) -> DicomSerie
     return source.header
 
 
-def read_sources(series: DicomSeries, geometry: Geometry, path: Path) -> tuple[SliceSource, ...]:
+def read_sources(
+    series: DicomSeries, geometry: Geometry, path: Path, action: str = "written"
+) -> tuple[SliceSource, ...]:
     """Read the headers of a series again.
 
     Args:
         series: What the reader kept of it.
         geometry: The grid of the label map.
         path: The file to write, for messages; those of the series are not named, as their names may tell of a patient.
+        action: What is done with that file.
 
     Returns:
         The source of slice k, for each k.
@@ -105,16 +108,18 @@ def read_sources(series: DicomSeries, geometry: Geometry, path: Path) -> tuple[S
         FormatError: A file is gone, or does not hold the image that was segmented.
         MissingDependencyError: pydicom is not installed.
     """
-    headers = {file: _header(file, number, path) for number, file in enumerate(series.files, start=1)}
+    headers = {
+        file: _header(file, number, f"{path} cannot be {action}") for number, file in enumerate(series.files, start=1)
+    }
     if len(series.instances) != geometry.shape[0]:
         raise FormatError(
-            f"{path} cannot be written: the series has {len(series.instances)} slices, "
+            f"{path} cannot be {action}: the series has {len(series.instances)} slices, "
             f"the label map {geometry.shape[0]}."
         )
     sources = []
     for k, instance in enumerate(series.instances):
         source = _slice_source(headers[instance.path], instance)
-        _check_unchanged(source, instance, geometry, k, path)
+        _check_unchanged(source, instance, geometry, k, f"{path} cannot be {action}")
         sources.append(source)
     return tuple(sources)
 
@@ -141,8 +146,8 @@ def completed(header: Dataset) -> Dataset:
     return header
 
 
-def _header(file: Path, number: int, path: Path) -> Dataset:
-    with extra_needed("dicom", "writing DICOM"):
+def _header(file: Path, number: int, problem: str) -> Dataset:
+    with extra_needed("dicom", "reading and writing DICOM"):
         import pydicom
     from medsam2.io.dicom_header import HEADER_ERRORS
 
@@ -152,20 +157,20 @@ def _header(file: Path, number: int, path: Path) -> Dataset:
     except (OSError, *HEADER_ERRORS) as error:
         told = isinstance(error, OSError) and error.strerror
         raise FormatError(
-            f"{path} cannot be written: file {number} of the series cannot be read again "
+            f"{problem}: file {number} of the series cannot be read again "
             f"({told or 'it is not DICOM any more'}). The result refers to each image; keep them in place."
         ) from error
 
 
 def _slice_source(header: Dataset, instance: DicomInstance) -> SliceSource:
-    return SliceSource(header, instance.frame, _axes(header, instance.frame))
+    return SliceSource(header, instance.frame, image_axes(header, instance.frame))
 
 
-def _axes(header: Dataset, frame: int | None) -> FloatArray | None:
-    """Place an image (PS3.3, C.7.6.2.1.1)."""
-    position = _attribute(header, frame, "PlanePositionSequence", "ImagePositionPatient")
-    orientation = _attribute(header, frame, "PlaneOrientationSequence", "ImageOrientationPatient")
-    spacing = _attribute(header, frame, "PixelMeasuresSequence", "PixelSpacing")
+def image_axes(header: Dataset, frame: int | None) -> FloatArray | None:
+    """Place an image (PS3.3, C.7.6.2.1.1): `SliceSource.axes` of a file or of a frame of it, from 1."""
+    position = frame_attribute(header, frame, "PlanePositionSequence", "ImagePositionPatient")
+    orientation = frame_attribute(header, frame, "PlaneOrientationSequence", "ImageOrientationPatient")
+    spacing = frame_attribute(header, frame, "PixelMeasuresSequence", "PixelSpacing")
     if not position or not orientation or not spacing:
         return None
     along_row, along_column = np.reshape(np.array(orientation, float), (2, 3))
@@ -173,7 +178,7 @@ def _axes(header: Dataset, frame: int | None) -> FloatArray | None:
     return np.column_stack([along_row * columns_apart, along_column * rows_apart, np.array(position, float)])
 
 
-def _attribute(header: Dataset, frame: int | None, group: str, keyword: str) -> Any:
+def frame_attribute(header: Dataset, frame: int | None, group: str, keyword: str) -> Any:
     """Find an attribute of a frame: in its own functional group, in the shared one, or in the image itself."""
     places = []
     if frame is not None and "PerFrameFunctionalGroupsSequence" in header:
@@ -184,7 +189,7 @@ def _attribute(header: Dataset, frame: int | None, group: str, keyword: str) -> 
     return header.get(keyword)
 
 
-def _check_unchanged(source: SliceSource, instance: DicomInstance, geometry: Geometry, k: int, path: Path) -> None:
+def _check_unchanged(source: SliceSource, instance: DicomInstance, geometry: Geometry, k: int, problem: str) -> None:
     header = source.header
     height, width = geometry.shape[1:]
     same = (header.get("SOPInstanceUID"), header.get("Rows"), header.get("Columns")) == (instance.uid, height, width)
@@ -195,6 +200,6 @@ def _check_unchanged(source: SliceSource, instance: DicomInstance, geometry: Geo
         same = bool(distance <= POSITION_TOLERANCE_VOXELS * max(geometry.spacing_mm))
     if not same:
         raise FormatError(
-            f"{path} cannot be written: the image of slice {k} is not the one that was segmented; "
+            f"{problem}: the image of slice {k} is not the one that was segmented; "
             "the series has changed since it was read."
         )

@@ -20,10 +20,12 @@ from numpy.typing import NDArray
 
 from medsam2.errors import FormatError, GeometryError, InputError, ShapeError
 from medsam2.io import images, itk, nifti
+from medsam2.io.annotation import AnnotationFile
 from medsam2.io.dicom_series import DicomSeries, SeriesSummary
 from medsam2.io.kinds import FileKind, kind_of_file, kind_of_name
 from medsam2.io.label_formats import WRITERS, LabelFormat, label_format
 from medsam2.io.libraries import extra_needed, format_errors
+from medsam2.io.seg_nrrd import segment_names
 from medsam2.io.segments import Algorithm
 from medsam2.spatial import Geometry, LabelArray, Segmentation, SourceFile, Volume, label_dtype
 from medsam2.spatial.segmentation import MAXIMUM_LABEL
@@ -88,6 +90,23 @@ def read_volume(path: str | os.PathLike[str], volume_index: int | None = None, s
     return _read(_FORMATS[kind].read, file, volume_index)
 
 
+def read_annotations(path: str | os.PathLike[str], volume: Volume) -> AnnotationFile:
+    """Read what was drawn on a DICOM series: a DICOM SEG, an RTSTRUCT, a presentation state or a structured report.
+
+    Args:
+        path: The file.
+        volume: The scan that it was drawn on.
+
+    Raises:
+        FormatError: It is damaged, of another kind, of another series, or draws nothing that can be used.
+        GeometryError: What is drawn does not fit the scan.
+        MissingDependencyError: The packages that read DICOM are not installed.
+    """
+    with extra_needed("dicom", "reading DICOM"):
+        from medsam2.io import annotation_files
+    return annotation_files.read(Path(path), volume)
+
+
 def list_series(path: str | os.PathLike[str]) -> tuple[SeriesSummary, ...]:
     """List the DICOM series of a folder, a zip or a file, by number; `read_volume` reads one of them.
 
@@ -109,7 +128,7 @@ def read_label_map(path: str | os.PathLike[str], volume_index: int | None = None
         volume_index: Which volume of a 4-D file, from 0.
 
     Returns:
-        The labels in the smallest type that holds them, without names.
+        The labels in the smallest type that holds them; of 3D Slicer's segmentations, with the names of segments.
 
     Raises:
         FormatError: The file cannot be read, or holds something other than whole numbers in 0..65535.
@@ -122,7 +141,8 @@ def read_label_map(path: str | os.PathLike[str], volume_index: int | None = None
     volume = _read(read, file, volume_index)
     if volume.is_rgb:
         raise FormatError(f"{file} is a colour picture; expected a label map, one whole number a voxel.")
-    return Segmentation(_whole_numbers(file, volume.array), volume.geometry, source=volume.source)
+    names = segment_names(file) if kind is FileKind.NRRD else {}
+    return Segmentation(_whole_numbers(file, volume.array), volume.geometry, names, volume.source)
 
 
 def write_segmentation(

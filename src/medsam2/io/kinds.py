@@ -114,6 +114,16 @@ def looks_like_dicom(head: bytes) -> bool:
     return head[128:132] == b"DICM" or BARE_DICOM.match(head) is not None
 
 
+def is_dicom(path: Path) -> bool:
+    """Tell whether a file looks like DICOM by its first bytes, whatever its name.
+
+    Raises:
+        FormatError: It cannot be read.
+    """
+    with format_errors(path, "read"), path.open("rb") as file:
+        return looks_like_dicom(file.read(HEAD_BYTES))
+
+
 def _known_kind(path: Path) -> FileKind | None:
     name = path.name.lower()
     return next((kind for suffix, kind in SUFFIXES.items() if name.endswith(suffix)), None)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import SimpleITK
 from numpy.typing import NDArray
 
 from medsam2.io import itk
@@ -17,6 +18,7 @@ from medsam2.io.atomic import written_whole
 from medsam2.io.segment_codes import ANATOMY, SCHEME, Concept
 from medsam2.io.segments import Algorithm, Segment, segments_of
 from medsam2.spatial import Segmentation
+from medsam2.spatial.segmentation import MAXIMUM_LABEL
 
 NAME = "seg.nrrd"
 REPRESENTATION = "Binary labelmap"
@@ -55,6 +57,24 @@ def write(segmentation: Segmentation, path: Path, algorithm: Algorithm) -> tuple
         head, end, data = draft.read_bytes().partition(itk.NRRD_HEADER_END)
         draft.write_bytes(head + fields.encode() + end + data)
     return ()
+
+
+def segment_names(path: Path) -> dict[int, str]:
+    """Read the names of the segments of a NRRD file, by label; none if it was not saved by Slicer or by `write`.
+
+    Args:
+        path: A file that can be read.
+    """
+    reader = SimpleITK.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    fields = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys() if key.startswith("Segment")}
+    names: dict[int, str] = {}
+    for key, value in fields.items():
+        name = fields.get(key.removesuffix("LabelValue") + "Name", "").strip()
+        if key.endswith("_LabelValue") and value.isdecimal() and name and 1 <= int(value) <= MAXIMUM_LABEL:
+            names[int(value)] = name
+    return names
 
 
 def _fields(segmentation: Segmentation) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 `medsam2.prompts.simulation`, which makes prompts from ground truth, is imported on its own: it needs scipy.
 """
 
+from medsam2.prompts.annotated_objects import annotated_object, apart
 from medsam2.prompts.coordinates import CoordinateSpace, box_from_numbers, point_from_numbers
 from medsam2.prompts.json_format import prompts_from_json, prompts_to_json
 from medsam2.prompts.label_maps import objects_from_label_map
@@ -22,6 +23,8 @@ __all__ = [
     "PromptSet",
     "ResolvedObject",
     "SlicePrompt",
+    "annotated_object",
+    "apart",
     "box_from_numbers",
     "objects_from_label_map",
     "parse_box",
