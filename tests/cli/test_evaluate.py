@@ -1,5 +1,6 @@
 """`medsam2 evaluate`: sets, flags, what it writes, and that it goes on after a kill."""
 
+import csv
 import json
 from io import StringIO
 
@@ -22,8 +23,9 @@ from medsam2.evaluation import (
     VolumeMetrics,
     unseen_synthetic_set,
 )
+from medsam2.evaluation.protocols import ONE_PROMPT
 from medsam2.weights import WeightsCard, save_network
-from reference.dataset_trees import write_manifest, write_nnunet
+from reference.dataset_trees import write_cvpr2025, write_manifest, write_nnunet, write_refuge2
 
 
 @pytest.fixture
@@ -59,14 +61,14 @@ def call(weights, tmp_path, capsys):
     return evaluate
 
 
-def test_a_folder_is_scored_by_every_protocol(call, folder, tmp_path):
+def test_a_folder_is_scored_by_all_that_prompt_once(call, folder, tmp_path):
     code, said, _ = call("--on", folder)
     assert code == 0
     assert "Dice on the prompted slice" in said
     assert "Dice of the volume" in said
     assert "Means over structures" in said
     told = json.loads((tmp_path / "out" / "scores.json").read_text())
-    assert told["protocols"] == [one.value for one in Protocol]
+    assert told["protocols"] == [one.value for one in ONE_PROMPT]
     assert told["model"]["name"] == "tiny"
     assert len(told["model"]["sha256"]) == 64
     assert [(one["case"], one["structure"], one["prompted_slice"]) for one in told["structures"]] == [
@@ -133,6 +135,43 @@ def test_a_data_set_in_its_own_layout(call, tmp_path):
     assert [one["structure"] for one in told["structures"]] == ["core", "whole"]
 
 
+def test_clicks_by_the_rules_of_the_challenge(call, tmp_path):
+    write_cvpr2025(tmp_path / "npz")
+    code, said, _ = call("--on", f"cvpr2025:{tmp_path / 'npz'}", "--protocol", "clicks5-volume")
+    assert code == 0
+    assert "CVPR 2025: means over" in said
+    with (tmp_path / "out" / "cvpr2025.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows
+    assert all(0 <= float(row["DSC_AUC"]) <= 4 and float(row["TotalRunningTime"]) > 0 for row in rows)
+    told = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert {"clicks5_volume", "clicks5_volume_dsc_1", "clicks5_volume_nsd_6"} <= set(told["means"])
+
+
+def test_a_share_of_the_slices(call, folder, tmp_path):
+    flags = ("--on", folder, "--protocol", "mask-share-volume", "--share", "0.5", "--seed", "3")
+    code, said, _ = call(*flags)
+    assert code == 0
+    assert "several slices prompted" in " ".join(said.split())
+    told = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert told["prompting"] == {"share": 0.5, "templates": 1, "seed": 3}
+    assert {"mask_share_volume", "nearest_mask"} <= set(told["means"])
+
+
+def test_pictures_of_a_split_are_one_set(call, tmp_path):
+    write_refuge2(tmp_path / "eyes")
+    code, said, _ = call("--on", f"refuge2:{tmp_path / 'eyes'}", "--protocol", "mask-set,box", "--templates", "2")
+    assert code == 0
+    assert "Dice on the other pictures of a set" in " ".join(said.split())
+    told = json.loads((tmp_path / "out" / "scores.json").read_text())
+    *_, together = told["set"]["cases"]
+    assert together["name"].startswith("eyes, all ")
+    assert together["slices"] == len(told["set"]["cases"]) - 1
+    rows = [one for one in told["structures"] if one["case"] == together["name"]]
+    assert {one["structure"] for one in rows} == {"optic disc", "optic cup"}
+    assert all({"mask_set", "copied_mask"} <= set(one["values"]) for one in rows)
+
+
 def test_a_page_to_read(call, folder, tmp_path):
     code, said, _ = call("--on", folder, "--protocol", "mask-volume", "--html", tmp_path / "page.html")
     assert code == 0
@@ -170,6 +209,8 @@ def test_a_table_of_files_and_splits_of_ones_own(call, tmp_path):
         (("--split", "test"), 2, "the set 'synthetic' has no splits and no channels"),
         (("--metrics", "hd96"), 2, "'hd96' is no metric; choose among dice, iou, hd95, nsd, assd"),
         (("--tolerance-mm", "-1"), 2, "the tolerance is -1.0 mm"),
+        (("--share", "2"), 2, "the share to be prompted is 2.0"),
+        (("--templates", "0"), 2, "0 templates were asked for"),
     ],
 )
 def test_wrong_flags(call, flags, code, message):
@@ -196,11 +237,12 @@ def text_of(table):
 
 
 def test_tables_fit_a_terminal_of_eighty_columns():
-    shown = (*module.ON_SLICES, *module.ON_VOLUMES, "mask_volume_false", "box_volume_seconds")
+    tables = (module.ON_SLICES, module.ON_VOLUMES, module.ON_MANY_SLICES, module.ON_SETS)
+    shown = (*(column for columns in tables for column in columns), "mask_volume_false", "box_volume_seconds")
     measured = (name for name in COLUMNS if name.endswith(("_iou", "_hd95", "_nsd", "_assd")))
     values = dict.fromkeys((*shown, *measured), 0.625)
     rows = [StructureScores("volume-00-abdomen", f"object {n}", n, "axial", 3, 20, values) for n in (1, 2)]
-    for columns in (module.ON_SLICES, module.ON_VOLUMES):
+    for columns in tables:
         said = text_of(structure_table("title", columns, rows))
         assert "…" not in said
         assert "volume-00-abdomen" in said
@@ -209,7 +251,7 @@ def test_tables_fit_a_terminal_of_eighty_columns():
     scored = [ScoredCase(name, "i", "l", 20, tuple(rows)) for name in ("a", "b")]
     said = text_of(measure_table(scored, VolumeMetrics(tuple(VolumeMetric), 12.5)))
     assert "…" not in said
-    assert said.count("0.625 0.625 0.625  4") == 3 * 5
+    assert said.count("0.625 0.625 0.625  4") == 7 * 5  # volumes and measures
     assert "NSD at 12.5 mm" in said
     said = text_of(mean_table(rows))
     assert "…" not in said

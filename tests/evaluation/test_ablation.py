@@ -15,10 +15,10 @@ from medsam2.evaluation.ablation import (
     VariedSegmenter,
     run_ablation,
 )
+from medsam2.evaluation.protocol_options import DEFAULT_OPTIONS
 from medsam2.evaluation.protocols import Protocol, run_of
 from medsam2.evaluation.run_log import RunLog
 from medsam2.evaluation.simulated_prompts import PromptKind, volume_prompts
-from medsam2.evaluation.volume_metrics import DICE_ALONE
 from medsam2.memory import MemoryOptions
 from medsam2.metrics import dice
 from medsam2.spatial import Plane
@@ -109,7 +109,7 @@ def test_memory_variants_reach_volumes_and_sets(segmenter, cases, how):
 def test_several_planes_are_scored_by_the_label_map_each_structure_alone(segmenter, case, how):
     recorder = Recorder(segmenter)
     variant = Variant("three", {"orientations": tuple(Plane), "fusion": "vote"})
-    scores = run_of(Protocol.MASK_VOLUME, DICE_ALONE)(VariedSegmenter(recorder, variant, fused=True), case, how)
+    scores = run_of(Protocol.MASK_VOLUME, DEFAULT_OPTIONS)(VariedSegmenter(recorder, variant, fused=True), case, how)
     assert recorder.objects == [1, 1]
     assert all(one.orientations == tuple(Plane) and one.fusion == "vote" for one in recorder.volumes)
     for label, values in scores.items():
@@ -120,7 +120,7 @@ def test_several_planes_are_scored_by_the_label_map_each_structure_alone(segment
 def test_the_slices_of_a_label_map_are_those_of_the_prompted_plane(segmenter, new_case, how):
     upside_down = new_case(affine=np.diag([0.5, 0.5, -2.0, 1.0]))
     fused = VariedSegmenter(segmenter, ORIENTATIONS.variants[0], fused=True)
-    scores = run_of(Protocol.BOX_VOLUME, DICE_ALONE)(fused, upside_down, how)
+    scores = run_of(Protocol.BOX_VOLUME, DEFAULT_OPTIONS)(fused, upside_down, how)
     assert {label: values["box_volume"] for label, values in scores.items()} == {4: 1.0, 7: 1.0}
     assert all(values["box_volume_false"] == values["box_volume_missed"] == 0 for values in scores.values())
 

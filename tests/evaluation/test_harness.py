@@ -4,12 +4,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from medsam2.datasets.cases import CaseSet, CaseSource
+from medsam2.datasets.cases import Case, CaseSet, CaseSource
 from medsam2.evaluation.harness import evaluate
+from medsam2.evaluation.protocol_options import ProtocolOptions
 from medsam2.evaluation.protocols import Protocol
 from medsam2.evaluation.run_log import RunLog
 from medsam2.evaluation.scores import COLUMNS
 from medsam2.evaluation.volume_metrics import VolumeMetric, VolumeMetrics
+from medsam2.spatial import Geometry, Segmentation, Volume
+from reference.intensity_network import LEVELS
 
 SOME = (Protocol.BOX, Protocol.CLICK, Protocol.BOX_VOLUME)
 
@@ -76,7 +79,9 @@ def test_patients_and_metrics_reach_the_scores(segmenter, new_case, how, tmp_pat
     one = new_case(name="one")
     sets = CaseSet("toys", (CaseSource("one", lambda: one, patient="p1"),), {})
     log = RunLog(tmp_path / "log", {})
-    (done,) = evaluate(segmenter, sets, (Protocol.MASK_VOLUME,), how, log, metrics=VolumeMetrics((VolumeMetric.IOU,)))
+    (done,) = evaluate(
+        segmenter, sets, (Protocol.MASK_VOLUME,), how, log, options=ProtocolOptions(VolumeMetrics((VolumeMetric.IOU,)))
+    )
     assert done.patient == "p1"
     assert done.scores[0].values["mask_volume_iou"] == 1.0
     assert RunLog(tmp_path / "log", {}).find("one", one.image_sha256, one.labels_sha256).patient == "p1"
@@ -88,3 +93,50 @@ def test_regions_are_scored_as_the_union_of_their_labels(segmenter, case, how):
     frame = both.prompted_frames[9]
     assert [row.structure for row in done.scores] == ["dark", "both"]
     assert done.scores[1].pixels == np.isin(case.reference.labels[frame], (4, 7)).sum()
+
+
+def picture(name, shape, block, level=LEVELS[1], label=1):
+    """A single picture of its own size, as a data set holds them."""
+    labels = np.zeros((1, *shape), np.uint8)
+    labels[0][block] = label
+    geometry = Geometry(labels.shape, np.eye(4))
+    return Case(name, Volume((labels > 0) * np.uint8(level), geometry), Segmentation(labels, geometry), {label: "disc"})
+
+
+@pytest.fixture
+def photographs():
+    made = [
+        picture("a", (16, 16), np.s_[2:8, 2:8]),
+        picture("b", (32, 32), np.s_[4:16, 8:24]),
+        picture("c", (16, 16), np.s_[9:12, 2:8]),
+    ]
+    return CaseSet("eyes", tuple(CaseSource(one.name, lambda one=one: one, split="test") for one in made), {})
+
+
+SETS = (Protocol.BOX, Protocol.MASK_SET, Protocol.BOX_SHARE_SET)
+
+
+def test_single_pictures_are_scored_together_by_the_protocols_of_sets(segmenter, photographs, how):
+    steps = []
+    *alone, together = evaluate(segmenter, photographs, SETS, how, progress=lambda *now: steps.append(now))
+    assert [case.name for case in alone] == ["a", "b", "c"]
+    assert all(set(row.values) == {"box", "ellipse", "otsu"} for case in alone for row in case.scores)
+    assert (together.name, together.slices) == ("eyes, all 3 pictures", 3)
+    (row,) = together.scores
+    assert (row.structure, row.pixels) == ("disc", 12 * 16)
+    assert row.values["mask_set"] > 0.9
+    assert {"mask_set", "mask_set_false", "copied_mask", "box_share_set"} <= set(row.values)
+    assert steps[-1] == (9, 9)
+
+
+def test_pictures_together_are_not_run_again(segmenter, photographs, how, tmp_path):
+    list(evaluate(segmenter, photographs, SETS, how, RunLog(tmp_path / "log", {})))
+    encoded = segmenter.network.encoded
+    *_, together = evaluate(segmenter, photographs, SETS, how, RunLog(tmp_path / "log", {}))
+    assert segmenter.network.encoded == encoded
+    assert together.name == "eyes, all 3 pictures"
+
+
+def test_one_picture_is_no_set(segmenter, photographs, how):
+    one = CaseSet("eyes", photographs.sources[:1], {})
+    assert [case.name for case in evaluate(segmenter, one, SETS, how)] == ["a"]

@@ -152,25 +152,6 @@ def test_the_segmenter_is_given_the_volume_and_the_declared_prompts_only(segment
             assert drawn.tolist() == [frame]
 
 
-@pytest.mark.parametrize("protocol", Protocol)
-def test_the_truth_of_other_slices_changes_no_answer(segmenter, case, new_case, how, protocol):
-    """The planted leak: were anything but the prompted slice read, the masks or prompts would differ."""
-    labels = np.zeros_like(case.reference.labels)
-    for label, frame in case.prompted_frames.items():
-        labels[frame][case.truth_on(frame, label)] = label
-    told = [Recorder(segmenter), Recorder(segmenter)]
-    scores = [
-        PROTOCOLS[protocol](recorder, one, how)
-        for recorder, one in zip(told, (case, new_case(labels=labels)), strict=True)
-    ]
-    for (_, one, _), (_, two, _) in zip(*(recorder.given for recorder in told), strict=True):
-        for first, second in zip(one.objects, two.objects, strict=True):
-            assert (first.points, first.boxes) == (second.points, second.boxes)
-            assert all(map(np.array_equal, arrays_in(first), arrays_in(second)))
-    if protocol in (Protocol.BOX, Protocol.CLICK, Protocol.CLICKS3):
-        assert scores[0] == scores[1]
-
-
 def test_structures_are_scored_by_their_own_mask_though_they_overlap(segmenter, how):
     """Two boxes around one bright block: a label map would give it to one of them."""
     array = np.zeros((5, 16, 16), np.uint8)

@@ -7,6 +7,7 @@ import pytest
 from medsam2.datasets.cases import CaseSet, joint_sha256
 from medsam2.engine.volume_run import SegmentSettings
 from medsam2.errors import FormatError
+from medsam2.evaluation.protocol_options import ProtocolOptions
 from medsam2.evaluation.protocols import Protocol
 from medsam2.evaluation.run_log import ScoredCase
 from medsam2.evaluation.score_files import FACTS, interval_of, run_header, scores_report, write_scores
@@ -82,9 +83,10 @@ def test_intervals_are_over_patients(header):
 
 def test_the_header_states_the_metrics():
     cases = CaseSet("toys", (), {})
-    chosen = VolumeMetrics((VolumeMetric.DICE, VolumeMetric.IOU), 3.0)
+    chosen = ProtocolOptions(VolumeMetrics((VolumeMetric.DICE, VolumeMetric.IOU), 3.0), share=0.5)
     told = run_header(MODEL, cases, [Protocol.BOX], SegmentSettings(), chosen)
     assert told["metrics"] == {"chosen": ["dice", "iou"], "tolerance_mm": 3.0}
+    assert told["prompting"] == {"share": 0.5, "templates": 1, "seed": 0}
 
 
 def test_a_report_of_nothing_is_still_a_report(header):

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from medsam2.errors import ConfigurationError, MissingDependencyError
-from medsam2.evaluation.protocols import PROTOCOLS, Protocol, run_of
+from medsam2.evaluation.protocol_options import DEFAULT_OPTIONS, ProtocolOptions
+from medsam2.evaluation.protocols import ON_SLICES, PROTOCOLS, Protocol, run_of
 from medsam2.evaluation.scores import COLUMNS
 from medsam2.evaluation.volume_metrics import DICE_ALONE, PackedMask, VolumeMetric, VolumeMetrics
 from medsam2.metrics import surface
@@ -68,7 +69,7 @@ def test_a_missing_package_is_told_before_anything_runs(monkeypatch):
 
 @pytest.mark.parametrize("protocol", [Protocol.BOX_VOLUME, Protocol.MASK_VOLUME, Protocol.CLICK_VOLUME])
 def test_volumes_of_a_perfect_segmenter(segmenter, case, how, protocol):
-    scores = run_of(protocol, VolumeMetrics(EVERY))(segmenter, case, how)
+    scores = run_of(protocol, ProtocolOptions(VolumeMetrics(EVERY)))(segmenter, case, how)
     column = protocol.value.replace("-", "_")
     for values in scores.values():
         assert {name: values[f"{column}_{name}"] for name in ("iou", "hd95", "nsd", "assd")} == {
@@ -78,18 +79,17 @@ def test_volumes_of_a_perfect_segmenter(segmenter, case, how, protocol):
             "assd": 0.0,
         }
         assert set(values) <= set(COLUMNS)
-    plain = run_of(protocol, DICE_ALONE)(segmenter, case, how)
+    plain = run_of(protocol, DEFAULT_OPTIONS)(segmenter, case, how)
     assert not any(name.endswith(("iou", "hd95", "nsd", "assd")) for name in plain[4])
 
 
 def test_distances_are_in_millimetres(segmenter, case, how):
     """An empty answer beyond the prompted slice leaves the outer slices, 2 mm thick, uncovered."""
     nowhere = Segmenter(IntensityNetwork(score=-5), segmenter.card)
-    scores = run_of(Protocol.BOX_VOLUME, VolumeMetrics((VolumeMetric.HD95,)))(nowhere, case, how)
+    scores = run_of(Protocol.BOX_VOLUME, ProtocolOptions(VolumeMetrics((VolumeMetric.HD95,))))(nowhere, case, how)
     assert [values["box_volume_hd95"] for values in scores.values()] == [12.0, 12.0]  # seven slices, the first prompted
 
 
-def test_slices_and_their_protocols_are_as_before():
-    for protocol in Protocol:
-        if "volume" not in protocol.value:
-            assert run_of(protocol, VolumeMetrics(EVERY)) is PROTOCOLS[protocol]
+def test_protocols_of_slices_are_as_before():
+    for protocol in ON_SLICES:
+        assert run_of(protocol, ProtocolOptions(VolumeMetrics(EVERY))) is PROTOCOLS[protocol]

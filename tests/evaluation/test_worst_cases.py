@@ -55,7 +55,7 @@ def test_the_prompted_and_the_worst_slice_of_a_volume(segmenter, case, half_labe
     cases = CaseSet("toys", tuple(CaseSource(one.name, lambda one=one: one) for one in (case, half_labelled)), {})
     scored = list(evaluate(segmenter, cases, (protocol,), how))
     steps = []
-    (worst,) = draw_worst(segmenter, cases, scored, how, lambda *now: steps.append(now), 1)
+    (worst,) = draw_worst(segmenter, cases, scored, how, progress=lambda *now: steps.append(now), count=1)
     assert (worst.scores.case, worst.scores.structure) == ("shifted", "bright")
     assert worst.scores.values[worst.column] < 1
     assert steps == [(1, 1)]

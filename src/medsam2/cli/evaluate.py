@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated, TypeVar
 
 import typer
@@ -34,8 +35,11 @@ from medsam2.evaluation import (
     unseen_synthetic_set,
     write_scores,
 )
+from medsam2.evaluation.challenge_table import HEADINGS, ChallengeRow, challenge_rows, write_challenge_table
 from medsam2.evaluation.headings import BASELINE_NAMES, MEASURES, ROWS
 from medsam2.evaluation.html_report import html_report
+from medsam2.evaluation.protocol_options import ProtocolOptions
+from medsam2.evaluation.protocols import ONE_PROMPT
 from medsam2.evaluation.scores import is_known
 from medsam2.evaluation.volume_metrics import DEFAULT_TOLERANCE_MM
 from medsam2.evaluation.worst_cases import draw_worst
@@ -47,7 +51,7 @@ Known = TypeVar("Known", bound=StrEnum)
 BUILT_IN = ("synthetic", "examples")
 """What `--on` may name that is not on the user's disk."""
 
-ALL_PROTOCOLS = ",".join(Protocol)
+ALL_PROTOCOLS = ",".join(ONE_PROMPT)
 
 ON_SLICES = {
     "box": "box",
@@ -74,10 +78,22 @@ ON_VOLUMES = {
 }
 """Columns of whole volumes, and their headings; false and missed slices are those of the box."""
 
+ON_MANY_SLICES = {
+    "box_share_volume": "some\nboxes",
+    "mask_share_volume": "some\nmasks",
+    "click_share_volume": "some\nclicks",
+    "nearest_mask": "nearest\nmask",
+    "clicks5_volume_dsc_1": "box\nalone",
+    "clicks5_volume": "box, 5\nclicks",
+}
+"""Columns of volumes of which more than one slice was prompted, and their headings."""
+
 ON_SETS = {
     "box_set": "box",
     "mask_set": "mask",
     "copied_mask": "copied\nmask",
+    "box_share_set": "some\nboxes",
+    "mask_share_set": "some\nmasks",
     "box_set_false": "false\n(box)",
     "mask_set_false": "false\n(mask)",
 }
@@ -93,13 +109,25 @@ def evaluate_command(
         ),
     ] = "synthetic",
     model: Model = DEFAULT_MODEL,
-    protocol: Annotated[str, typer.Option(help="Which to run, separated by commas.", show_default="all")] = (
-        ALL_PROTOCOLS
-    ),
+    protocol: Annotated[
+        str,
+        typer.Option(
+            help=f"Which to run, separated by commas: {', '.join(Protocol)}.",
+            show_default="all that prompt one slice or picture",
+        ),
+    ] = ALL_PROTOCOLS,
     metrics: Annotated[str, typer.Option(help="Of volumes: dice, iou, hd95, nsd, assd, separated by commas.")] = "dice",
     tolerance_mm: Annotated[float, typer.Option(help="Distance up to which NSD takes a surface for right, mm.")] = (
         DEFAULT_TOLERANCE_MM
     ),
+    share: Annotated[
+        float | None,
+        typer.Option(help="Of slices or pictures prompted by 'share' protocols.", show_default="0.25 and 0.3"),
+    ] = None,
+    templates: Annotated[
+        int, typer.Option(help="Runs over a set, each from a template and in an order drawn at random; 1: the largest.")
+    ] = 1,
+    seed: Annotated[int, typer.Option(help="Of what protocols draw at random.")] = 0,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the scores.")] = Path("evaluation-output"),
     html: Annotated[Path | None, typer.Option(help="Also write one page with tables, plots, the worst cases.")] = None,
     split: Annotated[str | None, typer.Option(help="Only cases of this split, e.g. test.")] = None,
@@ -124,6 +152,7 @@ def evaluate_command(
     """
     protocols = parse_protocols(protocol)
     measured = VolumeMetrics(parse_metrics(metrics), tolerance_mm)
+    options = ProtocolOptions(measured, share, templates, seed)
     settings = SegmentSettings(memory=memory, size=size, patience=patience)
     asked = ablation and Asked(ablation, None if protocol == ALL_PROTOCOLS else protocols, seeds, output)
     out = Output(quiet, verbose)
@@ -135,25 +164,30 @@ def evaluate_command(
     if asked:
         ablate(asked, segmenter, chosen, settings, out)
         return
-    header = run_header(segmenter.describe(), chosen, protocols, settings, measured)
+    header = run_header(segmenter.describe(), chosen, protocols, settings, options)
     log = RunLog(output / "scores.part.jsonl", header)
     if log.count:
         out.say(f"going on after {log.count} cases of {len(chosen.sources)} that are done")
     scored = []
     with out.progress("evaluating") as progress:
-        for case in evaluate(segmenter, chosen, protocols, settings, log, progress, measured):
+        for case in evaluate(segmenter, chosen, protocols, settings, log, progress, options):
             scored.append(case)
             out.detail(f"{case.name}: {len(case.scores)} structures")
-    written = write_scores(header, scored, output)
+    written: tuple[Path, ...] = write_scores(header, scored, output)
+    if challenge := challenge_rows(scored):
+        write_challenge_table(challenge, output / "cvpr2025.csv")
+        written = (*written, output / "cvpr2025.csv")
     if html is not None:
         with out.progress("drawing the worst cases") as progress:
-            worst = list(draw_worst(segmenter, chosen, scored, settings, progress))
+            worst = list(draw_worst(segmenter, chosen, scored, settings, options, progress))
         write_page(html_report(header, scored, worst), html)
         written = (*written, html)
     log.remove()
     _tell(out, [row for case in scored for row in case.scores])
     if measured.need_masks:
         out.table(measure_table(scored, measured))
+    if challenge:
+        out.table(challenge_summary(challenge))
     out.say(f"wrote {', '.join(str(path) for path in written)}")
 
 
@@ -208,6 +242,7 @@ def _tell(out: Output, rows: Sequence[StructureScores]) -> None:
     for title, columns in (
         ("Dice on the prompted slice", ON_SLICES),
         ("Dice of the volume", ON_VOLUMES),
+        ("Dice of the volume, several slices prompted", ON_MANY_SLICES),
         ("Dice on the other pictures of a set", ON_SETS),
     ):
         if any(is_known(row.values, column) for row in rows for column in columns):
@@ -278,6 +313,15 @@ def measure_table(scored: Sequence[ScoredCase], measured: VolumeMetrics) -> Tabl
                 title = f"{name} at {measured.tolerance_mm:g} mm" if ending == "_nsd" else name
                 shown = [f"{end:.3f}" for end in ends] or ["-", "-"]
                 table.add_row(ROWS[volume] if not ending else "", title, f"{mean:.3f}", *shown, str(count))
+    return table
+
+
+def challenge_summary(rows: Sequence[ChallengeRow]) -> Table:
+    """The columns that the challenge ranks by: means over cases."""
+    table = _table(f"CVPR 2025: means over {len(rows)} cases")
+    for heading, values in zip(HEADINGS[1:6], zip(*(row.values() for row in rows), strict=True), strict=False):
+        table.add_column(heading, justify="right", footer=f"{fmean(values):.3f}")
+    table.show_footer = True
     return table
 
 

@@ -5,11 +5,13 @@ from medsam2.evaluation.ablation import ABLATIONS, Ablation, Variant, VariantRun
 from medsam2.evaluation.ablation_scores import Standing, Standings, standings, variant_header, write_ablation
 from medsam2.evaluation.example_cases import example_set
 from medsam2.evaluation.harness import evaluate
-from medsam2.evaluation.protocols import PROTOCOLS, Protocol, Segmenting
+from medsam2.evaluation.protocol_options import ProtocolOptions
+from medsam2.evaluation.protocols import PROTOCOLS, Protocol
 from medsam2.evaluation.run_log import RunLog, ScoredCase
 from medsam2.evaluation.score_files import interval_of, run_header, scores_report, write_scores
 from medsam2.evaluation.scores import BASELINES, COLUMNS, Comparison, StructureScores, comparisons, means
 from medsam2.evaluation.synthetic_set import SyntheticSettings, unseen_synthetic_set
+from medsam2.evaluation.volume_judging import Segmenting
 from medsam2.evaluation.volume_metrics import VolumeMetric, VolumeMetrics
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "CaseSource",
     "Comparison",
     "Protocol",
+    "ProtocolOptions",
     "RunLog",
     "ScoredCase",
     "Segmenting",

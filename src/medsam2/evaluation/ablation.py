@@ -14,8 +14,9 @@ from medsam2.datasets.cases import CaseSet
 from medsam2.engine.set_result import ImageMask, SetSettings
 from medsam2.engine.volume_run import SegmentationResult, SegmentSettings, slice_index
 from medsam2.evaluation.harness import Progress, evaluate
-from medsam2.evaluation.protocols import FoundSlice, Protocol, Segmenting
+from medsam2.evaluation.protocols import Protocol
 from medsam2.evaluation.run_log import RunLog, ScoredCase
+from medsam2.evaluation.volume_judging import FoundSlice, Segmenting
 from medsam2.frames import SetImage
 from medsam2.memory import MemoryOptions
 from medsam2.prompts import PromptSet

@@ -12,10 +12,10 @@ from typing import Any
 from medsam2.errors import FormatError
 from medsam2.evaluation.ablation import Ablation, Variant, VariantRun
 from medsam2.evaluation.intervals import bootstrap_interval
-from medsam2.evaluation.protocols import STRUCTURES_AT_ONCE
 from medsam2.evaluation.run_log import ScoredCase
 from medsam2.evaluation.score_files import DECIMALS, set_facts
 from medsam2.evaluation.scores import StructureScores, is_known
+from medsam2.evaluation.volume_judging import STRUCTURES_AT_ONCE
 from medsam2.files import written_whole
 from medsam2.memory import MemoryOptions
 from medsam2.reporting import write_report

@@ -16,6 +16,12 @@ ROWS: Mapping[str, str] = {
     "click_volume": "click -> volume",
     "box_set": "box -> set",
     "mask_set": "mask -> set",
+    "box_share_volume": "boxes -> volume",
+    "mask_share_volume": "masks -> volume",
+    "click_share_volume": "clicks -> volume",
+    "clicks5_volume": "box, then 5 clicks",
+    "box_share_set": "boxes -> set",
+    "mask_share_set": "masks -> set",
 }
 """Protocols, by the column of their Dice, in their order."""
 
@@ -27,6 +33,8 @@ BASELINE_NAMES: Mapping[str, str] = {
     "frozen_mask": "frozen mask",
     "grown_mask": "grown mask",
     "grown_click": "flood in 3-D",
+    "nearest_mask": "nearest mask",
+    "copied_share_mask": "copied mask",
     "copied_mask": "copied mask",
 }
 

@@ -9,63 +9,35 @@ Volumes are judged whole, unordered sets picture by picture (`one_prompt`).
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
-from typing import Protocol as Interface
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medsam2.datasets.cases import Case
-from medsam2.engine.volume_run import SegmentSettings, slice_index
+from medsam2.engine.volume_run import SegmentSettings
 from medsam2.evaluation.baselines import ellipse_in_box, flood, frozen, grown_from_mask, otsu_in_box
-from medsam2.evaluation.one_prompt import SegmentingSets, picture_alone, prompt_to_set
+from medsam2.evaluation.corrective_clicks import clicks_to_volume
+from medsam2.evaluation.labelled_pictures import LabelledPictures, picture_alone
+from medsam2.evaluation.one_prompt import prompt_to_pictures, prompt_to_set
+from medsam2.evaluation.prompted_share import share_to_volume
+from medsam2.evaluation.protocol_options import DEFAULT_OPTIONS, ProtocolOptions
 from medsam2.evaluation.scores import Measures
 from medsam2.evaluation.simulated_prompts import PromptKind, slice_prompt, volume_prompts
 from medsam2.evaluation.single_slice import SliceAnswer, SliceSegmenter
-from medsam2.evaluation.volume_metrics import DICE_ALONE, PackedMask, VolumeMetrics
+from medsam2.evaluation.volume_judging import STRUCTURES_AT_ONCE, CaseScores, Segmenting, judged_volume
 from medsam2.frames import choose_window
-from medsam2.metrics import SliceOverlap, dice, iou
+from medsam2.metrics import dice, iou
 from medsam2.network import Sam2Network
-from medsam2.prompts import PromptSet, SlicePrompt
+from medsam2.prompts import SlicePrompt
 from medsam2.prompts.prompt_types import MaskArray
 from medsam2.prompts.simulation import box_around, corrective_click, first_click
 from medsam2.spatial import Plane, PlaneView, Volume
 
-STRUCTURES_AT_ONCE = 16
-"""Of a volume that go through it together: a drawn mask takes as many bytes as the volume has voxels."""
-
 CORRECTIVE_CLICKS = 2
-
-
-class FoundSlice(Interface):
-    """What was found of one object on one slice; `medsam2.engine.volume_run.SliceMask` is one."""
-
-    @property
-    def label(self) -> int:
-        """Of the object."""
-
-    @property
-    def slice_index(self) -> int:
-        """Index of the slice in the file."""
-
-    @property
-    def mask(self) -> MaskArray:
-        """(R, C) bool in the view of the case's plane."""
-
-
-class Segmenting(SegmentingSets, Interface):
-    """What is evaluated; `medsam2.Segmenter` is one."""
-
-    network: Sam2Network
-
-    def stream(
-        self, volume: Volume, prompts: PromptSet, settings: SegmentSettings | None = None
-    ) -> Iterator[FoundSlice]:
-        """Segment a volume from prompts, slice by slice."""
 
 
 class Protocol(StrEnum):
@@ -79,10 +51,16 @@ class Protocol(StrEnum):
     CLICK_VOLUME = "click-volume"
     BOX_SET = "box-set"
     MASK_SET = "mask-set"
+    BOX_SHARE_VOLUME = "box-share-volume"
+    MASK_SHARE_VOLUME = "mask-share-volume"
+    CLICK_SHARE_VOLUME = "click-share-volume"
+    CLICKS5_VOLUME = "clicks5-volume"
+    BOX_SHARE_SET = "box-share-set"
+    MASK_SHARE_SET = "mask-share-set"
 
 
-CaseScores = dict[int, Measures]
-"""Measures by label."""
+ONE_PROMPT = tuple(Protocol)[:8]
+"""Those that prompt one slice or picture: what is run where nothing else is asked for."""
 
 
 def box_on_slice(segmenter: Segmenting, case: Case, settings: SegmentSettings) -> CaseScores:
@@ -167,7 +145,7 @@ def prompt_to_volume(
     segmenter: Segmenting,
     case: Case,
     settings: SegmentSettings,
-    metrics: VolumeMetrics = DICE_ALONE,
+    options: ProtocolOptions = DEFAULT_OPTIONS,
 ) -> CaseScores:
     """The whole volume from a prompt on one slice, and the baselines that go with the prompt; nothing for pictures."""
     if not case.is_sequence:
@@ -178,44 +156,10 @@ def prompt_to_volume(
     for start in range(0, len(labels), STRUCTURES_AT_ONCE):
         some = labels[start : start + STRUCTURES_AT_ONCE]
         found = segmenter.stream(case.volume, volume_prompts(case, some, kind), settings)
-        scores |= _judged_volume(found, case, some, f"{kind}_volume", metrics)
+        prompted = {label: (case.prompted_frames[label],) for label in some}
+        scores |= judged_volume(found, case, prompted, f"{kind}_volume", options.metrics)
     pictures = _shown(case.volume, case.view, settings)
     return {label: {**scores[label], **_volume_baselines(kind, pictures, case, label)} for label in labels}
-
-
-def _judged_volume(
-    found: Iterator[FoundSlice], case: Case, labels: Sequence[int], column: str, metrics: VolumeMetrics
-) -> CaseScores:
-    overlaps = {label: SliceOverlap(case.truth(label)) for label in labels}
-    shape = (case.view.frame_count, *case.view.frame_shape)
-    masks = {label: PackedMask(shape) for label in labels if metrics.need_masks}
-    frames = {slice_index(case.view, frame): frame for frame in range(case.view.frame_count)}
-    seen: set[int] = set()
-    began = time.perf_counter()
-    for one in found:
-        frame = frames[one.slice_index]
-        overlaps[one.label].add(frame, one.mask, case.truth_on(frame, one.label))
-        if one.label in masks:
-            masks[one.label].put(frame, one.mask)
-        seen.add(frame)
-    seconds = (time.perf_counter() - began) / max(len(seen), 1)
-    return {
-        label: {
-            column: overlap.dice,
-            f"{column}_false": overlap.false_share(case.prompted_frames[label]),
-            f"{column}_missed": overlap.missed_share(case.prompted_frames[label]),
-            f"{column}_seconds": seconds,
-            **(_measured(masks[label], case, label, column, metrics) if masks else {}),
-        }
-        for label, overlap in overlaps.items()
-    }
-
-
-def _measured(mask: PackedMask, case: Case, label: int, column: str, metrics: VolumeMetrics) -> Measures:
-    """The chosen metrics besides Dice, by column."""
-    spacing_mm = (case.view.slice_spacing_mm, *case.view.frame_spacing_mm)
-    values = metrics.measure(mask.whole(), case.truth(label), spacing_mm)
-    return {f"{column}_{metric}": value for metric, value in values.items()}
 
 
 def _volume_baselines(kind: PromptKind, pictures: NDArray[np.float32], case: Case, label: int) -> Measures:
@@ -245,27 +189,42 @@ def _shown(volume: Volume, view: PlaneView, settings: SegmentSettings) -> NDArra
 
 Run = Callable[[Segmenting, Case, SegmentSettings], CaseScores]
 
-PROTOCOLS: Mapping[Protocol, Run] = {
+ON_SLICES: Mapping[Protocol, Run] = {
     Protocol.BOX: box_on_slice,
     Protocol.CLICK: click_on_slice,
     Protocol.CLICKS3: three_clicks_on_slice,
+}
+"""Protocols of one slice, which leave nothing open."""
+
+WITH_OPTIONS: Mapping[Protocol, Callable[..., CaseScores]] = {
     Protocol.BOX_VOLUME: partial(prompt_to_volume, PromptKind.BOX),
     Protocol.MASK_VOLUME: partial(prompt_to_volume, PromptKind.MASK),
     Protocol.CLICK_VOLUME: partial(prompt_to_volume, PromptKind.CLICK),
     Protocol.BOX_SET: partial(prompt_to_set, PromptKind.BOX),
     Protocol.MASK_SET: partial(prompt_to_set, PromptKind.MASK),
+    Protocol.BOX_SHARE_VOLUME: partial(share_to_volume, PromptKind.BOX),
+    Protocol.MASK_SHARE_VOLUME: partial(share_to_volume, PromptKind.MASK),
+    Protocol.CLICK_SHARE_VOLUME: partial(share_to_volume, PromptKind.CLICK),
+    Protocol.CLICKS5_VOLUME: clicks_to_volume,
+    Protocol.BOX_SHARE_SET: partial(prompt_to_set, PromptKind.BOX, share=True),
+    Protocol.MASK_SHARE_SET: partial(prompt_to_set, PromptKind.MASK, share=True),
 }
+"""Those that take `options`."""
+
+PROTOCOLS: Mapping[Protocol, Run] = {**ON_SLICES, **WITH_OPTIONS}
 """What is run for each name."""
 
-VOLUME_KINDS: Mapping[Protocol, PromptKind] = {
-    Protocol.BOX_VOLUME: PromptKind.BOX,
-    Protocol.MASK_VOLUME: PromptKind.MASK,
-    Protocol.CLICK_VOLUME: PromptKind.CLICK,
+PictureRun = Callable[[Segmenting, LabelledPictures, SegmentSettings, ProtocolOptions], CaseScores]
+
+OVER_PICTURES: Mapping[Protocol, PictureRun] = {
+    Protocol.BOX_SET: partial(prompt_to_pictures, PromptKind.BOX),
+    Protocol.MASK_SET: partial(prompt_to_pictures, PromptKind.MASK),
+    Protocol.BOX_SHARE_SET: partial(prompt_to_pictures, PromptKind.BOX, share=True),
+    Protocol.MASK_SHARE_SET: partial(prompt_to_pictures, PromptKind.MASK, share=True),
 }
-"""The protocols of whole volumes, of which more than Dice can be measured."""
+"""What is run over all single pictures of a data set together."""
 
 
-def run_of(protocol: Protocol, metrics: VolumeMetrics) -> Run:
-    """What is run for a name, with the metrics that are asked for."""
-    kind = VOLUME_KINDS.get(protocol)
-    return PROTOCOLS[protocol] if kind is None else partial(prompt_to_volume, kind, metrics=metrics)
+def run_of(protocol: Protocol, options: ProtocolOptions) -> Run:
+    """What is run for a name, with the options that are asked for."""
+    return partial(WITH_OPTIONS[protocol], options=options) if protocol in WITH_OPTIONS else ON_SLICES[protocol]

@@ -16,10 +16,10 @@ from medsam2.datasets.cases import CaseSet, joint_sha256
 from medsam2.engine.volume_run import SegmentSettings
 from medsam2.errors import FormatError
 from medsam2.evaluation.intervals import LEVEL, RESAMPLES, SEED, bootstrap_interval
+from medsam2.evaluation.protocol_options import DEFAULT_OPTIONS, ProtocolOptions
 from medsam2.evaluation.protocols import Protocol
 from medsam2.evaluation.run_log import ScoredCase
 from medsam2.evaluation.scores import COLUMNS, StructureScores, comparisons, is_known, means
-from medsam2.evaluation.volume_metrics import DICE_ALONE, VolumeMetrics
 from medsam2.files import written_whole
 from medsam2.reporting import write_report
 
@@ -39,7 +39,13 @@ FACTS = {
     "true_extent": "frozen_mask and frozen_ellipse are told on which slices the object is; the segmenter is not",
     "empty_masks": "every scored structure has voxels; where its mask is empty, Dice, IoU and NSD are 0, HD95 and ASSD "
     "the diagonal of the volume in mm",
-    "unordered": "pictures of unordered sets and single pictures are scored on the prompted slice only",
+    "unordered": "pictures of unordered sets and single pictures are scored on the prompted slice, and by the "
+    "protocols of sets on all pictures but the prompted ones",
+    "shares": "slices and pictures are drawn by the seed, whatever the reference holds; the drawn ones with the object "
+    "are prompted, of the others nothing is told; if none has it, that on which it is largest is prompted",
+    "clicks5": "each click goes to where the last answer is most wrong in the whole volume, as the challenge's user "
+    "would see it: it tells of the reference at that voxel only",
+    "nearest_extent": "nearest_mask is told on which slices the object is, as the frozen ones are",
 }
 """What was done, in words."""
 
@@ -49,7 +55,7 @@ def run_header(
     cases: CaseSet,
     protocols: Sequence[Protocol],
     settings: SegmentSettings,
-    metrics: VolumeMetrics = DICE_ALONE,
+    options: ProtocolOptions = DEFAULT_OPTIONS,
 ) -> dict[str, Any]:
     """What a run depends on beside its cases: equal headers give equal scores."""
     return {
@@ -59,7 +65,11 @@ def run_header(
         "set": {"name": cases.name, **cases.facts},
         "protocols": [protocol.value for protocol in protocols],
         "settings": asdict(settings),
-        "metrics": {"chosen": [metric.value for metric in metrics.chosen], "tolerance_mm": metrics.tolerance_mm},
+        "metrics": {
+            "chosen": [one.value for one in options.metrics.chosen],
+            "tolerance_mm": options.metrics.tolerance_mm,
+        },
+        "prompting": {"share": options.share, "templates": options.templates, "seed": options.seed},
     }
 
 

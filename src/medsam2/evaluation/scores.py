@@ -10,6 +10,12 @@ from statistics import mean
 Measures = Mapping[str, float]
 """Values by column; NaN where there is nothing to measure."""
 
+KINDS = ("box", "mask", "click")
+SET_KINDS = ("box", "mask")
+
+VOLUMES = (*(f"{kind}_volume" for kind in KINDS), *(f"{kind}_share_volume" for kind in KINDS), "clicks5_volume")
+"""Columns of Dice of whole volumes."""
+
 COLUMNS: Mapping[str, str] = {
     "box": "Dice on the prompted slice from its tight box",
     "ellipse": "baseline: Dice of the ellipse in that box",
@@ -40,9 +46,40 @@ COLUMNS: Mapping[str, str] = {
     "frozen_mask": "baseline: Dice of the true mask on every slice of the object's true extent",
     "grown_mask": "baseline: Dice of growing the true mask through the volume",
     "grown_click": "baseline: Dice of flooding the volume from the click",
+    **{f"{kind}_share_volume": f"Dice of the volume from a {kind} on a share of the slices" for kind in KINDS},
+    **{
+        f"{kind}_share_volume_{what}": meaning
+        for kind in KINDS
+        for what, meaning in (
+            ("prompts", "slices that were prompted"),
+            ("false", "as for the box"),
+            ("missed", "as for the box"),
+            ("seconds", "as for the box"),
+        )
+    },
+    "clicks5_volume": "Dice of the volume from the box on one slice and five corrective clicks in the volume",
+    **{f"clicks5_volume_dsc_{n}": f"Dice after {n} of the box and five clicks" for n in range(1, 7)},
+    **{f"clicks5_volume_nsd_{n}": f"normalised surface Dice at 2 mm after {n} of them" for n in range(1, 7)},
+    "clicks5_volume_seconds": "seconds of all six answers, for up to 16 structures of the case at once",
+    **{
+        f"{kind}_share_set": f"mean Dice on the pictures of a set that were not prompted from a {kind} on a share"
+        for kind in SET_KINDS
+    },
+    **{f"{kind}_share_set_false": "as for the box" for kind in SET_KINDS},
+    **{
+        f"{column}_std": "standard deviation of the runs' means, where several templates were drawn"
+        for column in ("box_set", "mask_set", "box_share_set", "mask_share_set")
+    },
+    "copied_share_mask": "baseline: as copied_mask, from the largest of the share that was prompted",
+    "nearest_mask": "baseline: Dice of the nearest prompted slice's true mask on every slice of the true extent",
+    **{
+        f"{volume}_unprompted": "Dice over the slices that were not prompted"
+        for volume in VOLUMES
+        if volume != "clicks5_volume"
+    },
     **{
         f"{volume}_{metric}": meaning
-        for volume in ("box_volume", "mask_volume", "click_volume")
+        for volume in VOLUMES
         for metric, meaning in (
             ("iou", "intersection over union of the volume, where asked for"),
             ("hd95", "95th percentile of the Hausdorff distance, mm, where asked for"),
@@ -61,6 +98,8 @@ BASELINES: Mapping[str, tuple[str, ...]] = {
     "click_volume": ("frozen_ellipse", "grown_click"),
     "box_set": ("copied_mask",),
     "mask_set": ("copied_mask",),
+    **{f"{kind}_share_volume": ("nearest_mask",) for kind in KINDS},
+    **{f"{kind}_share_set": ("copied_share_mask",) for kind in SET_KINDS},
 }
 """What each column has to beat."""
 

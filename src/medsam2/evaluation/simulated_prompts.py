@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 import numpy as np
 
 from medsam2.datasets.cases import Case
-from medsam2.prompts import BoxPrompt, MaskPrompt, ObjectPrompts, PointPrompt, PromptSet, SlicePrompt
+from medsam2.prompts import (
+    BoxPrompt,
+    FrameBox,
+    FramePoint,
+    MaskPrompt,
+    ObjectPrompts,
+    PointPrompt,
+    PromptSet,
+    SlicePrompt,
+)
 from medsam2.prompts.prompt_types import MaskArray
 from medsam2.prompts.simulation import box_around, first_click
 from medsam2.spatial import PlaneView
@@ -41,23 +50,50 @@ def volume_prompts(case: Case, labels: Iterable[int], kind: PromptKind) -> Promp
 
     Nothing is read of the reference but on which slice the structure is largest, and its mask there.
     """
+    return prompts_on(case, {label: (case.prompted_frames[label],) for label in labels}, kind)
+
+
+def prompts_on(case: Case, frames: Mapping[int, Iterable[int]], kind: PromptKind) -> PromptSet:
+    """A prompt on each of some slices for each structure, in the volume's voxel indices.
+
+    Args:
+        case: of whose reference the masks on these slices are read, and nothing else.
+        frames: by label, those that are prompted; the structure is on all of them.
+        kind: of the prompts.
+    """
     objects = []
-    for label in labels:
-        frame = case.prompted_frames[label]
-        prompt = slice_prompt(kind, case.truth_on(frame, label))
+    for label, some in frames.items():
+        prompts = {frame: slice_prompt(kind, case.truth_on(frame, label)) for frame in some}
         name = f"{case.names[label]} ({label})"  # two structures may share a name, two prompted objects may not
-        objects.append(_in_volume(prompt, frame, case.view, name, label))
+        objects.append(in_volume(prompts, case.view, name, label))
     return PromptSet(tuple(objects))
 
 
-def _in_volume(prompt: SlicePrompt, frame: int, view: PlaneView, name: str, label: int) -> ObjectPrompts:
-    if prompt.box is not None:
-        box = prompt.box
-        first, last = view.to_index([(frame, box.x0, box.y0), (frame, box.x1, box.y1)]).tolist()
-        return ObjectPrompts(name, label, boxes=(BoxPrompt(*first, *last),))
-    if prompt.mask is not None:
-        drawn = np.zeros((view.frame_count, *view.frame_shape), bool)
-        drawn[frame] = prompt.mask
-        return ObjectPrompts(name, label, masks=(MaskPrompt(view.from_frames(drawn)),))
-    places = view.to_index([(frame, point.x, point.y) for point in prompt.points]).tolist()
-    return ObjectPrompts(name, label, points=tuple(PointPrompt(*place) for place in places))
+def in_volume(prompts: Mapping[int, SlicePrompt], view: PlaneView, name: str, label: int) -> ObjectPrompts:
+    """The prompts of an object on some slices, by frame, in voxel indices."""
+    drawn = {frame: prompt.mask for frame, prompt in prompts.items() if prompt.mask is not None}
+    return ObjectPrompts(
+        name,
+        label,
+        points=tuple(_point(point, frame, view) for frame, prompt in prompts.items() for point in prompt.points),
+        boxes=tuple(_box(prompt.box, frame, view) for frame, prompt in prompts.items() if prompt.box is not None),
+        masks=(MaskPrompt(_stacked(drawn, view)),) if drawn else (),
+    )
+
+
+def _point(point: FramePoint, frame: int, view: PlaneView) -> PointPrompt:
+    i, j, k = view.to_index([(frame, point.x, point.y)])[0].tolist()
+    return PointPrompt(i, j, k, point.positive)
+
+
+def _box(box: FrameBox, frame: int, view: PlaneView) -> BoxPrompt:
+    first, last = view.to_index([(frame, box.x0, box.y0), (frame, box.x1, box.y1)]).tolist()
+    return BoxPrompt(*first, *last)
+
+
+def _stacked(masks: Mapping[int, MaskArray], view: PlaneView) -> MaskArray:
+    """Masks of some frames as voxels of the volume, (D, H, W)."""
+    frames = np.zeros((view.frame_count, *view.frame_shape), bool)
+    for frame, mask in masks.items():
+        frames[frame] = mask
+    return view.from_frames(frames)

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from medsam2.datasets.cases import Case, CaseSet
 from medsam2.engine.set_result import ImageMask, SetSettings
 from medsam2.engine.volume_run import Progress, SegmentSettings, frame_number, slice_index
-from medsam2.evaluation.one_prompt import picture_alone
-from medsam2.evaluation.protocols import PROTOCOLS, FoundSlice, Protocol, Segmenting
+from medsam2.evaluation.labelled_pictures import picture_alone
+from medsam2.evaluation.protocol_options import DEFAULT_OPTIONS, ProtocolOptions
+from medsam2.evaluation.protocols import Protocol, run_of
 from medsam2.evaluation.run_log import ScoredCase
 from medsam2.evaluation.scores import StructureScores, is_known
 from medsam2.evaluation.simulated_prompts import PromptKind, slice_prompt
 from medsam2.evaluation.single_slice import SliceSegmenter
+from medsam2.evaluation.volume_judging import FoundSlice, Segmenting
 from medsam2.frames import SetImage, choose_window
 from medsam2.prompts import PromptSet, SlicePrompt
 from medsam2.prompts.prompt_types import MaskArray
@@ -25,7 +27,7 @@ from medsam2.spatial import Plane, PlaneView, Volume
 
 WORST_SHOWN = 8
 
-STREAMED = (Protocol.BOX_VOLUME, Protocol.MASK_VOLUME, Protocol.CLICK_VOLUME)
+STREAMED = tuple(protocol for protocol in Protocol if protocol.value.endswith("-volume"))
 """Protocols that go through a whole volume, in the order in which one is chosen to be shown."""
 
 ON_SLICE: Mapping[Protocol, PromptKind] = {Protocol.BOX: PromptKind.BOX, Protocol.CLICK: PromptKind.CLICK}
@@ -80,6 +82,7 @@ def draw_worst(
     cases: CaseSet,
     scored: Sequence[ScoredCase],
     settings: SegmentSettings,
+    options: ProtocolOptions = DEFAULT_OPTIONS,
     progress: Progress | None = None,
     count: int = WORST_SHOWN,
 ) -> Iterator[WorstCase]:
@@ -90,6 +93,7 @@ def draw_worst(
         cases: on which.
         scored: what came of it.
         settings: with which.
+        options: with which.
         progress: told (structures drawn, structures to draw).
         count: how many, at most.
     """
@@ -102,16 +106,18 @@ def draw_worst(
     for done, row in enumerate(rows, start=1):
         case = sources[row.case].load()
         alone = replace(case, names={row.label: case.names[row.label]})
-        answer = _answer(protocol, segmenter, alone, settings)
+        answer = _answer(protocol, segmenter, alone, settings, options)
         yield WorstCase(row, column, tuple(_pictures(alone, row.label, answer, settings)))
         if progress:
             progress(done, len(rows))
 
 
-def _answer(protocol: Protocol, segmenter: Segmenting, case: Case, settings: SegmentSettings) -> _Answer:
+def _answer(
+    protocol: Protocol, segmenter: Segmenting, case: Case, settings: SegmentSettings, options: ProtocolOptions
+) -> _Answer:
     if protocol not in ON_SLICE:
         watched = _Watched(segmenter, case.view)
-        PROTOCOLS[protocol](watched, case, settings)
+        run_of(protocol, options)(watched, case, settings)
         return _Answer(watched.masks, watched.prompts)
     ((label, frame),) = case.prompted_frames.items()
     prompt = slice_prompt(ON_SLICE[protocol], case.truth_on(frame, label))
