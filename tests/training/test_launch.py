@@ -1,16 +1,24 @@
-"""Runs in one process, and how a process that is asked to end gets to save."""
+"""Starting and going on with runs: what is checked before, and how a process that is asked to end gets to save."""
 
 import json
 import os
 import signal
-from dataclasses import replace
 
 import pytest
 import torch
 
-from medsam2.training import launch as launching
-from medsam2.training.launch import launch
-from training.two_processes import SETTINGS, TINY
+from medsam2.errors import CheckpointError, ConfigurationError
+from medsam2.network import Sam2Network
+from medsam2.training.__main__ import main
+from medsam2.training.launch import AskedToEnd, plan, prepare, train
+from medsam2.training.processes import Alone
+from medsam2.training.run_folder import RunFolder
+from medsam2.training.state import save_state
+from medsam2.weights import WeightsCard, load_network, save_network
+from reference.dataset_trees import write_folder
+from training.tiny_runs import PLAIN, TINY, recipe_of
+
+CPU = Alone(torch.device("cpu"))
 
 
 @pytest.fixture(autouse=True)
@@ -22,89 +30,109 @@ def own_signals():
         signal.signal(number, handler)
 
 
-def facts(folder):
-    return json.loads((folder / "state" / "state.json").read_text())["facts"]
-
-
-def test_a_short_run_saves_and_another_one_finds_it_done(tmp_path):
-    settings = replace(SETTINGS, minutes=0.005)
-    launch(TINY, settings, tmp_path, "cpu")
-    done = facts(tmp_path)
-    assert done["steps"] >= 1
-    assert done["seconds"] >= 0.3
-    assert done["settings"]["minutes"] == 0.005
-    launch(TINY, settings, tmp_path, "cpu")
-    assert facts(tmp_path)["steps"] == done["steps"]
-
-
-class FakeTrainer:
-    """Asks its own process to end, and says whether it heard."""
-
-    heard: list[bool]
-
-    def __init__(self, *arguments, should_stop):
-        self.arguments, self.should_stop = arguments, should_stop
-
-    def train(self):
-        before = self.should_stop()
-        os.kill(os.getpid(), self.number)
-        type(self).heard = [before, self.should_stop()]
-
-
 @pytest.fixture
-def trainer(monkeypatch):
-    monkeypatch.setattr(launching, "Trainer", FakeTrainer)
-    return FakeTrainer
+def recipe(tmp_path):
+    """Starts from a file, on a tree of two cases."""
+    write_folder(tmp_path / "scans")
+    torch.manual_seed(0)
+    save_network(Sam2Network(TINY), tmp_path / "tiny.safetensors", WeightsCard("small", TINY, "CC0"))
+    return recipe_of(start=str(tmp_path / "tiny.safetensors"), data={"source": str(tmp_path / "scans")}, steps=2)
 
 
-def test_a_single_process_that_is_terminated_stops_in_order(trainer, monkeypatch, tmp_path):
-    monkeypatch.setattr(trainer, "number", signal.SIGTERM, raising=False)
-    launch(TINY, SETTINGS, tmp_path, "cpu")
-    assert trainer.heard == [False, True]
+def changed(recipe, **changes):
+    return type(recipe)(**{**vars(recipe), **changes})
 
 
-@pytest.fixture
-def group(monkeypatch):
-    """A process group that is only noted."""
-    calls = []
-    monkeypatch.setattr(launching.dist, "init_process_group", lambda *_, **options: calls.append(options))
-    monkeypatch.setattr(launching.dist, "destroy_process_group", lambda: calls.append("left"))
-    threads = torch.get_num_threads()
-    yield calls
-    torch.set_num_threads(threads)
+def test_a_run_from_a_file(tmp_path, recipe):
+    folder = RunFolder(tmp_path / "run")
+    outcome = train(prepare(recipe, folder, CPU))
+    assert (outcome.steps, outcome.finished) == (2, True)
+    assert outcome.best >= 0
+    card = load_network(folder.weights).card
+    assert card.training["start"]["name"] == "small"
+    assert json.loads(folder.splits.read_text()).keys() == {"training", "validation"}
+    assert plan(str(folder.path), None)[0] == recipe
+    assert train(prepare(recipe, folder, CPU)).steps == 2
 
 
-def test_one_of_several_processes_that_is_interrupted_stops_in_order(trainer, group, monkeypatch, tmp_path):
-    # PyTorch has Linux interrupt the processes when the one that spawned them is terminated.
-    monkeypatch.setattr(trainer, "number", signal.SIGINT, raising=False)
-    launching._work(1, TINY, SETTINGS, tmp_path, "cpu", 2, tmp_path / "meeting")
-    assert trainer.heard == [False, True]
-    assert group == [{"rank": 1, "world_size": 2}, "left"]
+def test_a_run_from_scratch_takes_the_size_of_its_network(tmp_path, recipe):
+    stages = recipe_of(stages=[{"tasks": [{"batch": {"clips": 1, "frames": 1, "objects": 1, "size": 0}}]}]).stages
+    found = prepare(
+        changed(recipe, start="scratch", network="starter", stages=stages), RunFolder(tmp_path / "run"), CPU
+    )
+    assert found.run.recipe.side == found.network.config.size
+    assert found.run.start == {}
 
 
-def test_one_of_several_processes_stops_when_its_parent_is_gone(trainer, group, monkeypatch, tmp_path):
-    parents = iter([100, 100, 1])
-    monkeypatch.setattr(launching.os, "getppid", lambda: next(parents))
-    monkeypatch.setattr(trainer, "number", 0, raising=False)
-    launching._work(0, TINY, SETTINGS, tmp_path, "cpu", 2, tmp_path / "meeting")
-    assert trainer.heard == [False, True]
+def test_a_longer_run_goes_on_and_another_one_is_refused(tmp_path, recipe):
+    folder = RunFolder(tmp_path / "run")
+    train(prepare(recipe, folder, CPU))
+    assert train(prepare(changed(recipe, steps=3), folder, CPU)).steps == 3
+    with pytest.raises(ConfigurationError, match="the run there has 'seed' 0, the recipe 5; choose another folder"):
+        prepare(changed(recipe, seed=5), folder, CPU)
+    with pytest.raises(ConfigurationError, match="has 'accumulate' 1, the recipe 2"):
+        prepare(changed(recipe, accumulate=2), folder, CPU)
+    two = Alone(torch.device("cpu"))
+    two.count = 2
+    with pytest.raises(ConfigurationError, match="learns from 1 batches a step, this one would from 2"):
+        prepare(recipe, folder, two)
+    (tmp_path / "scans" / "images" / "a.nii.gz").rename(tmp_path / "scans" / "images" / "c.nii.gz")
+    (tmp_path / "scans" / "labels" / "a.nii.gz").rename(tmp_path / "scans" / "labels" / "c.nii.gz")
+    with pytest.raises(ConfigurationError, match="was made on other cases"):
+        prepare(recipe, folder, CPU)
 
 
-def test_a_process_that_fails_leaves_its_group(trainer, group, monkeypatch, tmp_path):
-    def fail(_):
-        raise RuntimeError("no data")
+def test_nothing_is_written_before_all_is_checked(tmp_path, recipe):
+    (tmp_path / "scans" / "images" / "a.nii.gz").unlink()
+    with pytest.raises(Exception, match=r"a\.nii\.gz: has no image"):
+        prepare(recipe, RunFolder(tmp_path / "run"), CPU)
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(CheckpointError, match="Did you mean 'starter'"):
+        prepare(changed(recipe, start="startr"), RunFolder(tmp_path / "run"), CPU)
+    assert not (tmp_path / "run").exists()
 
-    monkeypatch.setattr(trainer, "train", fail)
-    with pytest.raises(RuntimeError, match="no data"):
-        launching._work(0, TINY, SETTINGS, tmp_path, "cpu", 2, tmp_path / "meeting")
-    assert group[-1] == "left"
+
+def test_a_run_from_before_there_were_recipes_is_refused(tmp_path, recipe):
+    save_state(tmp_path / "run" / "state", {}, {"steps": 1, "seconds": 1.0, "settings": {}, "network": TINY.to_dict()})
+    with pytest.raises(CheckpointError, match="an earlier medsam2; write its weights with --export FILE"):
+        prepare(recipe, RunFolder(tmp_path / "run"), CPU)
 
 
-def test_several_processes_are_spawned(monkeypatch, tmp_path):
-    spawned = []
-    monkeypatch.setattr(launching, "spawn", lambda *call, **options: spawned.append((call, options)))
-    launch(TINY, SETTINGS, tmp_path, "cpu", processes=2)
-    ((work, arguments), options) = spawned[0]
-    assert work is launching._work
-    assert arguments[:5] == (TINY, SETTINGS, tmp_path, "cpu", 2)
-    assert options == {"nprocs": 2}
+def test_plans(tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(PLAIN))
+    recipe, folder = plan(str(path), None, ("seed=3",))
+    assert (recipe.seed, folder.path.as_posix()) == (3, "runs/tiny")
+    assert plan(str(path), tmp_path / "run")[1].path == tmp_path / "run"
+    with pytest.raises(ConfigurationError, match=r"holds no run \(recipe\.json is missing\)"):
+        plan(str(tmp_path), None)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_process_that_is_asked_to_end_hears_it_once(number):
+    handler = signal.getsignal(number)
+    asked = AskedToEnd()
+    assert not asked()
+    os.kill(os.getpid(), number)
+    assert asked()
+    assert signal.getsignal(number) == handler
+
+
+def test_a_run_that_is_terminated_saves_first(tmp_path, recipe):
+    folder = RunFolder(tmp_path / "run")
+    trainer = prepare(changed(recipe, steps=50), folder, CPU)
+    outcome = train(trainer, lambda _: os.kill(os.getpid(), signal.SIGTERM) if trainer.steps == 1 else None)
+    assert (outcome.steps, outcome.finished) == (2, False)
+    assert json.loads((folder.state / "state.json").read_text())["facts"]["steps"] == 2
+
+
+def test_the_module_trains_with_torch_alone(tmp_path, capsys):
+    stages = [{"tasks": [{"batch": {"clips": 1, "frames": 1, "objects": 1, "size": 32, "canvas": 64}}]}]
+    plain = PLAIN | {"start": "scratch", "network": "starter", "data": {}, "augmentation": None, "stages": stages}
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(plain))
+    main([str(path), "-o", str(tmp_path / "run"), "--steps", "1"])
+    assert RunFolder(tmp_path / "run").log.exists()
+    assert not RunFolder(tmp_path / "run").weights.exists()
+    with pytest.raises(SystemExit, match=r"medsam2: error: .*Did you mean 'starter'"):
+        main(["startr"])

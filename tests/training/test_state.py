@@ -8,7 +8,7 @@ import torch
 from medsam2.errors import CheckpointError
 from medsam2.network import NetworkConfig, Sam2Network
 from medsam2.training import state
-from medsam2.training.state import INDEX, PART_BYTES, load_state, save_state
+from medsam2.training.state import INDEX, PART_BYTES, load_state, part_of, save_state
 
 
 @pytest.fixture
@@ -156,3 +156,7 @@ def test_a_damaged_index_is_named(tmp_path, content):
     for use in (load_state, lambda folder: save_state(folder, tensors(), {})):
         with pytest.raises(CheckpointError, match=r"state\.json: the index of the training state is damaged"):
             use(tmp_path)
+
+
+def test_parts_are_told_by_their_prefix():
+    assert part_of({"a.b": 1, "a.c.a.": 2, "ab.c": 3}, "a.") == {"b": 1, "c.a.": 2}

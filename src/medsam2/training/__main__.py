@@ -1,32 +1,38 @@
-"""`python -m medsam2.training FOLDER`: train the starter model from nothing, or go on with it; `--export` ships it."""
+"""`python -m medsam2.training RECIPE`: what `medsam2 train` does, where only torch and NumPy are installed.
+
+Then the recipe has to be a .json file (the `recipe.json` of `medsam2 train RECIPE --check`), and its data synthetic.
+"""
 
 import argparse
+import sys
 from pathlib import Path
 
-from medsam2.network import NetworkConfig
+from medsam2.errors import MedSAM2Error
 from medsam2.training.export import export_weights
-from medsam2.training.launch import launch
-from medsam2.training.settings import starter_on_cpu
-
-STARTER = "starter"
+from medsam2.training.launch import plan, prepare, train
+from medsam2.training.processes import join_processes
+from medsam2.training.recipe_files import of_length
+from medsam2.training.run_folder import RunFolder
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Train, or write the weights of what was trained."""
     parser = argparse.ArgumentParser(prog="python -m medsam2.training", description=__doc__)
-    parser.add_argument("folder", type=Path, help="state and log; a run that is there goes on")
-    parser.add_argument(
-        "--minutes", type=float, default=90, help="of training in all, earlier parts of the run included"
-    )
+    parser.add_argument("recipe", help="name or file of a recipe, or the folder of a run")
+    parser.add_argument("-o", "--output", type=Path, help="folder of the run; a run that is there goes on")
+    parser.add_argument("--steps", type=int, help="length of the run, in place of the recipe's")
+    parser.add_argument("--minutes", type=float, help="the same, in minutes")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--processes", type=int, default=2, help="on a CPU, one a core")
-    parser.add_argument("--export", type=Path, metavar="FILE", help="do not train; write the run's weights here")
+    parser.add_argument("--export", type=Path, metavar="FILE", help="do not train; write the weights of a run's folder")
     given = parser.parse_args(arguments)
-    if given.export is not None:
-        export_weights(given.folder, given.export, STARTER)
-        return
-    config, settings = NetworkConfig.preset(STARTER), starter_on_cpu(given.minutes)
-    launch(config, settings, given.folder, given.device, given.processes)
+    try:
+        if given.export is not None:
+            export_weights(RunFolder(Path(given.recipe)), given.export)
+            return
+        recipe, folder = plan(given.recipe, given.output)
+        train(prepare(of_length(recipe, given.steps, given.minutes), folder, join_processes(given.device)))
+    except MedSAM2Error as error:
+        sys.exit(f"medsam2: error: {error}")
 
 
 if __name__ == "__main__":

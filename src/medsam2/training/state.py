@@ -15,6 +15,9 @@ PART_BYTES = 15 * 2**20
 
 INDEX = "state.json"
 
+SavedState = tuple[dict[str, Tensor], dict[str, Any]]
+"""Tensors by name, and facts."""
+
 
 def save_state(folder: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
     """Write tensors and facts; the state before stays valid until the last moment.
@@ -35,7 +38,7 @@ def save_state(folder: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) 
     beside.replace(folder / INDEX)
 
 
-def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+def load_state(folder: Path) -> SavedState | None:
     """The last state that was completely written, or None if there is none.
 
     Raises:
@@ -51,6 +54,11 @@ def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
             raise CheckpointError(f"{folder / name}: the training state cannot be read ({error})") from error
     return tensors, index["facts"]
+
+
+def part_of(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with a prefix, without it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _turn(folder: Path) -> int:

@@ -1,222 +1,286 @@
-"""The training loop: setup, steps, saves. One process, or several that average their gradients."""
+"""The training loop: steps, trials on the validation split, saves. One for all recipes, devices and processes."""
 
-import csv
 import math
 import time
-from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.distributed as dist
-from torch import Generator, Tensor
+from torch import Tensor, nn
 
 from medsam2.errors import CheckpointError
-from medsam2.network import NetworkConfig, Sam2Network
-from medsam2.training.clip_loss import ClipOutcome, clip_loss
-from medsam2.training.settings import Task, TrainingSettings
-from medsam2.training.state import load_state, save_state
-from medsam2.training.synthetic_clips import SyntheticClips
+from medsam2.network import Sam2Network
+from medsam2.training.clip_loss import clip_loss
+from medsam2.training.export import write_weights
+from medsam2.training.lessons import Lesson, Lessons
+from medsam2.training.optimiser import learning_rate, make_optimiser
+from medsam2.training.processes import Processes
+from medsam2.training.recipe import Recipe
+from medsam2.training.run_folder import RunFolder
+from medsam2.training.run_log import RunLog, Sums, add_to
+from medsam2.training.state import SavedState, part_of, save_state
 
-LOG = "log.csv"
-LOG_SECONDS = 20.0
-STATE = "state"
-BETAS = (0.9, 0.999)
-"""AdamW's (MedSAM-2 v2, section 4)."""
+if TYPE_CHECKING:
+    from medsam2.training.training_data import TrainingData
 
 
-class Trainer:
-    """Trains a network from where its folder left off.
+@dataclass(frozen=True)
+class Run:
+    """What a run is made of.
 
-    Args:
-        config: of the network.
-        settings: of the run.
-        folder: holds the state, the log and the settings.
-        device: cpu or cuda.
-        rank: number of this process.
-        processes: how many there are; they are expected to have joined a `torch.distributed` group.
+    Attributes:
+        recipe: all settings.
+        folder: state, log and results.
+        processes: this one and the others.
+        data: the cases; None: synthetic anatomy.
+        start: what is known of the weights that it began with, for the record.
+        boards: log for TensorBoard, too.
         should_stop: asked after each step of the first process; when it says so, the state is saved and all end.
     """
 
-    def __init__(
-        self,
-        config: NetworkConfig,
-        settings: TrainingSettings,
-        folder: Path,
-        device: torch.device,
-        rank: int = 0,
-        processes: int = 1,
-        should_stop: Callable[[], bool] = lambda: False,
-    ) -> None:
-        self.settings, self.folder, self.device = settings, folder, device
-        self.should_stop = should_stop
-        self.rank, self.processes = rank, processes
-        torch.manual_seed(settings.seed)
-        self.network = initialised(Sam2Network(config)).to(device).train()
-        self.average = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
-        self.optimizer = torch.optim.AdamW(
-            parameter_groups(self.network, settings.weight_decay), lr=settings.learning_rate, betas=BETAS
-        )
-        self.steps, self.seconds = 0, 0.0
-        self._resume()
-        # The data of a resumed run must not repeat: the number of steps made so far goes into the seed.
-        self.generator = Generator().manual_seed(settings.seed + 1000 * rank + 7919 * self.steps)
-        self.log: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    recipe: Recipe
+    folder: RunFolder
+    processes: Processes
+    data: "TrainingData | None" = None
+    start: dict[str, Any] = field(default_factory=dict)
+    boards: bool = False
+    should_stop: Callable[[], bool] = lambda: False
+
+
+class Trainer:
+    """Trains a network, from where a run was left.
+
+    All that is drawn depends on the seed and on the place in the run (`draws`), so that the state holds no generator:
+    weights, their average, the optimiser's moments and a few counts are all that a run goes on from.
+
+    Args:
+        network: on the device, adapted as the recipe says.
+        run: what the run is made of.
+        saved: where it was left; None: at its beginning.
+
+    Raises:
+        CheckpointError: the log cannot be written.
+    """
+
+    def __init__(self, network: Sam2Network, run: Run, saved: SavedState | None = None) -> None:
+        self.network, self.run = network.train(), run
+        self.learning = {name: one for name, one in network.named_parameters() if one.requires_grad}
+        self.average = {name: one.detach().clone() for name, one in self.learning.items()}
+        self.optimiser = make_optimiser(network, run.recipe.optimiser)
+        self.lessons = Lessons(run.recipe, run.data, run.processes, network.config.focus > 0)
+        self.steps, self.seconds, self.best = 0, 0.0, -1.0
+        self.sums: Sums = {}
+        if saved is not None:
+            self._resume(saved)
+        folder = run.folder
+        self.log = RunLog(folder.log, self.steps, folder.boards if run.boards else None) if self.is_first else None
 
     @property
     def progress(self) -> float:
         """Share of the run that is done."""
-        return min(self.seconds / (60 * self.settings.minutes), 1.0)
+        recipe = self.run.recipe
+        done = self.steps / recipe.steps if recipe.steps else self.seconds / (60 * (recipe.minutes or 1))
+        return min(done, 1.0)
 
-    def train(self) -> None:
-        """Go on until the time is up."""
-        stage_index = -1
-        sources: list[tuple[Task, SyntheticClips]] = []
-        saved = logged = time.monotonic()
-        stopped = False
+    @property
+    def is_first(self) -> bool:
+        """This process writes the files."""
+        return self.run.processes.rank == 0
+
+    def train(self, progress: Callable[[float], None] = lambda _: None) -> bool:
+        """Go on to the end.
+
+        Args:
+            progress: told the share of the run that is done.
+
+        Returns:
+            Whether the end was reached; else the run was asked to stop.
+
+        Raises:
+            CheckpointError: a file of the run cannot be written.
+        """
+        saved, stopped = time.monotonic(), False
         while self.progress < 1 and not stopped:
             began = time.monotonic()
-            if (now := self.settings.stage_at(self.progress)) != stage_index:
-                stage_index, stage = now, self.settings.stages[now]
-                sources = [(task, SyntheticClips(task.batch, self.generator, self.device)) for task in stage.tasks]
-            self._step(*sources[self.steps % len(sources)])
-            self.seconds, stopped = self._agree(self.seconds + time.monotonic() - began, self.should_stop())
-            if self.rank == 0 and time.monotonic() - logged > LOG_SECONDS:
-                self._write_log(stage_index)
-                logged = time.monotonic()
-            if self.rank == 0 and time.monotonic() - saved > 60 * self.settings.save_minutes:
+            self.step()
+            spent = time.monotonic() - began
+            due = time.monotonic() - saved > 60 * self.run.recipe.save_minutes
+            said = self.run.processes.first_says([self.seconds + spent, self.run.should_stop(), due])
+            self.seconds, stopped, due = said[0], bool(said[1]), bool(said[2])
+            tried = self._try_weights()
+            self._write_log(tried)
+            if due or stopped or tried is not None or self.progress == 1:
                 self.save()
                 saved = time.monotonic()
-        if self.rank == 0:
-            self._write_log(stage_index)
-            self.save()
+            progress(self.progress)
+        return self.progress == 1
 
-    def _step(self, task: Task, clips: SyntheticClips) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate()
-        with torch.autocast(self.device.type, torch.bfloat16):
-            outcome = clip_loss(self.network, clips.next_batch(), task.clip, self.generator)
-        self.optimizer.zero_grad(set_to_none=False)
-        if outcome.total.requires_grad:  # single images whose masks were all drawn leave nothing to judge
-            outcome.total.backward()
-        self._share_gradients()
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip_norm)
+    def step(self) -> None:
+        """Learn from one batch a lane."""
+        recipe = self.run.recipe
+        rate = self._rate()
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate * group["scale"]
+        self.optimiser.zero_grad(set_to_none=False)
+        for lesson in self.lessons.at(self.steps, recipe.stage_at(self.progress)):
+            self._learn(lesson)
+        self.run.processes.share_gradients(list(self.learning.values()))
+        norm = nn.utils.clip_grad_norm_(self.learning.values(), recipe.optimiser.clip_norm)
         if torch.isfinite(norm):
-            self.optimizer.step()
+            self.optimiser.step()
+        self._forget_gradients_without_moments()
         self.steps += 1
         self._update_average()
-        self._note(outcome, float(norm))
+        if self.is_first:
+            add_to(self.sums, {"gradient norm": (float(norm), 1.0)})
 
-    def _learning_rate(self) -> float:
-        settings = self.settings
-        rise = min((self.steps + 1) / settings.warm_up_steps, 1.0)
-        fall = settings.last_rate + (1 - settings.last_rate) * (1 + math.cos(math.pi * self.progress)) / 2
-        return settings.learning_rate * rise * fall
+    def _rate(self) -> float:
+        return learning_rate(self.run.recipe.optimiser, self.steps, self.progress)
 
-    def _share_gradients(self) -> None:
-        """Mean of the gradients over the processes; a parameter that no process has used yet stays without one."""
-        if self.processes == 1:
-            return
-        parameters = list(self.network.parameters())
-        # One process may have drawn masks in its batch and another none: all must send the same tensors.
-        used = torch.tensor([one.grad is not None for one in parameters], dtype=torch.int32, device=self.device)
-        dist.all_reduce(used, dist.ReduceOp.MAX)
-        shared = [one for one, is_used in zip(parameters, used.tolist(), strict=True) if is_used]
-        for one in shared:
-            one.grad = torch.zeros_like(one) if one.grad is None else one.grad
-        gradients = [one.grad for one in shared if one.grad is not None]
-        flat = torch.cat([one.flatten() for one in gradients])
-        dist.all_reduce(flat)
-        flat /= self.processes
-        for gradient, part in zip(gradients, flat.split([one.numel() for one in gradients]), strict=True):
-            gradient.copy_(part.view_as(gradient))
+    def _learn(self, lesson: Lesson) -> None:
+        recipe, device = self.run.recipe, self.run.processes.device
+        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+            outcome = clip_loss(self.network, lesson.batch, lesson.task.clip, lesson.generator)
+        if outcome.total.requires_grad:  # single images whose masks were all drawn leave nothing to judge
+            (outcome.total / recipe.accumulate).backward()
+        add_to(self.sums, {**outcome.scores, "loss": (float(outcome.total.detach()), 1.0)})
 
-    def _agree(self, seconds: float, stopped: bool) -> tuple[float, bool]:
-        """The first process's word counts, so that all change stages and stop together."""
-        if self.processes == 1:
-            return seconds, stopped
-        shared = torch.tensor([seconds, stopped], dtype=torch.float64)
-        dist.broadcast(shared, 0)
-        return float(shared[0]), bool(shared[1])
+    def _forget_gradients_without_moments(self) -> None:
+        """Whether a weight that a batch does not use moves on depends on its momentum, and that alone is saved."""
+        for one in self.learning.values():
+            if one not in self.optimiser.state:
+                one.grad = None
 
     @torch.no_grad()
     def _update_average(self) -> None:
-        decay = min(self.settings.average, (1 + self.steps) / (10 + self.steps))
-        for name, tensor in self.network.state_dict().items():
-            self.average[name].lerp_(tensor, 1 - decay)
+        decay = min(self.run.recipe.optimiser.average, (1 + self.steps) / (10 + self.steps))
+        for name, one in self.learning.items():
+            self.average[name].lerp_(one, 1 - decay)
 
-    def _note(self, outcome: ClipOutcome, norm: float) -> None:
-        for name, (total, count) in outcome.scores.items():
-            self.log[name][0] += total
-            self.log[name][1] += count
-        for name, value in (("loss", float(outcome.total.detach())), ("gradient norm", norm)):
-            self.log[name][0] += value
-            self.log[name][1] += 1
+    def _try_weights(self) -> float | None:
+        """Mean Dice on the validation split, when it is time for it; the best weights are written."""
+        recipe, processes = self.run.recipe, self.run.processes
+        due = self.steps % recipe.validation.every == 0 or self.progress == 1
+        if not due or self.run.data is None or not self.run.data.validation:
+            return None
+        from medsam2.training.validation import trial
 
-    def _write_log(self, stage: int) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / LOG
-        row = {"steps": self.steps, "seconds": round(self.seconds, 1), "stage": stage}
-        names = ["loss", "dice box", "dice click", "dice corrected", "dice tracked", "regret", "iou error"]
-        names += ["seen if absent", "seen if present", "gradient norm"]
-        scores = {name: round(total / count, 4) if count else "" for name in names for total, count in [self.log[name]]}
-        new = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, [*row, *scores])
-            if new:
-                writer.writeheader()
-            writer.writerow({**row, **scores})
-        self.log.clear()
+        cases = self.run.data.spread_validation(recipe.validation.cases)
+        with self._averaged():
+            found = list(trial(self.network, cases[processes.rank :: processes.count], recipe))
+        known = [one for part in processes.everyone_s(found) for one in part if not math.isnan(one)]
+        score = sum(known) / len(known) if known else 0.0
+        if score > self.best:
+            self.best = score
+            if self.is_first:
+                write_weights(self.facts(), self.weights(), self.run.folder.weights)
+        return score
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The network with its averaged weights, in evaluation mode."""
+        kept = {name: one.detach().clone() for name, one in self.learning.items()}
+        self._set_weights(self.average)
+        self.network.eval()
+        try:
+            yield
+        finally:
+            self._set_weights(kept)
+            self.network.train()
+
+    @torch.no_grad()
+    def _set_weights(self, weights: dict[str, Tensor]) -> None:
+        for name, one in self.learning.items():
+            one.copy_(weights[name])
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weights to keep: those that learn, averaged."""
+        return {**self.network.state_dict(), **self.average}
+
+    def _write_log(self, tried: float | None) -> None:
+        if self.steps % self.run.recipe.log_steps and tried is None and self.progress < 1:
+            return
+        self._join_sums()
+        if self.log is None:
+            return
+        place = {
+            "steps": self.steps,
+            "seconds": round(self.seconds, 1),
+            "stage": self.run.recipe.stage_at(self.progress),
+            "learning rate": self._rate(),
+        }
+        self.log.write(place, self.sums, tried)
+        self.sums = {}
+
+    def _join_sums(self) -> None:
+        """What every process has summed up goes to the first."""
+        everyone = self.run.processes.everyone_s(self.sums)
+        self.sums = {}
+        for sums in everyone if self.is_first else ():
+            add_to(self.sums, sums)
 
     def save(self) -> None:
-        """Write the state: weights, their average, the optimiser's moments, the clock."""
+        """Write the state; all processes take part.
+
+        Raises:
+            CheckpointError: it cannot be written; the one before stays.
+        """
+        self._join_sums()
+        if not self.is_first:
+            return
+        try:
+            save_state(self.run.folder.state, self._tensors(), self.facts())
+        except OSError as error:
+            raise CheckpointError(
+                f"{self.run.folder.state}: the state of step {self.steps} cannot be written ({error.strerror}); "
+                "the one before is whole, and the same command goes on from there"
+            ) from error
+
+    def _tensors(self) -> dict[str, Tensor]:
         tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
         tensors |= {f"average.{name}": tensor for name, tensor in self.average.items()}
-        for name, parameter in self.network.named_parameters():
-            for key, value in self.optimizer.state.get(parameter, {}).items():
+        for name, parameter in self.learning.items():
+            for key, value in self.optimiser.state.get(parameter, {}).items():
                 tensors[f"optimizer.{name}.{key}"] = torch.as_tensor(value)
-        facts: dict[str, Any] = {"steps": self.steps, "seconds": self.seconds, "settings": asdict(self.settings)}
-        facts["network"] = self.network.config.to_dict()
-        save_state(self.folder / STATE, tensors, facts)
+        return tensors
 
-    def _resume(self) -> None:
-        found = load_state(self.folder / STATE)
-        if found is None:
-            return
-        tensors, facts = found
-        if NetworkConfig.from_dict(facts["network"]) != self.network.config:
-            raise CheckpointError(f"{self.folder}: the state there is of another network; choose another folder")
+    def facts(self) -> dict[str, Any]:
+        """All of the state that is not a tensor."""
+        return {
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "best": self.best,
+            "drawn": self.lessons.drawn,
+            "lanes": self.lessons.lanes,
+            "sums": self.sums,
+            "recipe": asdict(self.run.recipe),
+            "network": self.network.config.to_dict(),
+            "data": self.run.data.facts if self.run.data else None,
+            "start": self.run.start,
+        }
+
+    def _resume(self, saved: SavedState) -> None:
+        tensors, facts = saved
         self.network.load_state_dict(part_of(tensors, "network."))
-        self.average = {name: tensor.to(self.device) for name, tensor in part_of(tensors, "average.").items()}
+        for name, tensor in part_of(tensors, "average.").items():
+            self.average[name].copy_(tensor)
         moments = part_of(tensors, "optimizer.")
-        for name, parameter in self.network.named_parameters():
+        for name, parameter in self.learning.items():
             state = {
                 key: moments[f"{name}.{key}"] for key in ("step", "exp_avg", "exp_avg_sq") if f"{name}.{key}" in moments
             }
             if state:
-                self.optimizer.state[parameter] = {
-                    key: value if key == "step" else value.to(self.device) for key, value in state.items()
+                on_device = {
+                    key: value if key == "step" else value.to(parameter.device) for key, value in state.items()
                 }
+                self.optimiser.state[parameter] = on_device
                 # What has learnt before moves on with its momentum, even in a batch that does not use it.
                 parameter.grad = torch.zeros_like(parameter)
-        self.steps, self.seconds = facts["steps"], facts["seconds"]
-
-
-def part_of(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names begin with a prefix, without it."""
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def parameter_groups(network: Sam2Network, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay on matrices and filters only, not on biases, gains, tokens and embeddings."""
-    decayed: list[Tensor] = []
-    free: list[Tensor] = []
-    for name, parameter in network.named_parameters():
-        is_weight = parameter.ndim > 1 and name.endswith("weight") and "token" not in name
-        (decayed if is_weight else free).append(parameter)
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
+        self.steps, self.seconds, self.best = facts["steps"], facts["seconds"], facts["best"]
+        self.lessons.drawn = dict(facts["drawn"])
+        self.sums = {name: list(one) for name, one in facts["sums"].items()} if self.is_first else {}
 
 
 @torch.no_grad()
@@ -230,5 +294,5 @@ def initialised(network: Sam2Network) -> Sam2Network:
         if name.endswith("gain"):
             parameter.fill_(0.1)
         elif not name.endswith("bias") and not parameter.any():
-            parameter.normal_(std=0.02)
+            nn.init.normal_(parameter, std=0.02)
     return network

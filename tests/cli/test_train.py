@@ -1,0 +1,173 @@
+"""`medsam2 train`: every recipe for a few steps, what it says and writes, and what it refuses before it begins."""
+
+import json
+
+import nibabel
+import numpy as np
+import pytest
+
+from medsam2.cli.app import run
+from medsam2.training.recipe_files import shipped_recipes
+from medsam2.weights import WeightsCard, load_network, save_network
+from reference.dataset_trees import WRITERS, write_folder, write_nifti
+
+TREES = {"finetune-volume": "folder", "finetune-images": "tnscui", "btcv": "btcv", "refuge2": "refuge2"}
+TREES |= {"brats": "brats", "tnscui": "tnscui", "isic": "isic"}
+
+SMALL = ["--set", "stages=[{tasks: [{batch: {clips: 1, frames: 2, objects: 2, size: 32}}]}]"]
+
+
+@pytest.fixture(autouse=True)
+def own_signals():
+    import signal
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def weights(tiny_network, tmp_path):
+    path = tmp_path / "tiny.safetensors"
+    save_network(tiny_network, path, WeightsCard("tiny", tiny_network.config, licence="CC0"))
+    return path
+
+
+@pytest.fixture
+def call(tmp_path, capsys):
+    def train(recipe, *flags):
+        code = run([str(one) for one in ("train", recipe, "-o", tmp_path / "run", "-d", "cpu", *flags)])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return train
+
+
+def tree_of(name, folder):
+    WRITERS[TREES[name]](folder / "set")
+    return folder / "set" if name == "finetune-volume" else f"{TREES[name]}:{folder / 'set'}"
+
+
+def shortened(name):
+    """The recipe's own tasks, with small batches."""
+    small = []
+    from medsam2.training.recipe_files import read_recipe
+
+    for stage in read_recipe(name).stages:
+        for task in stage.tasks:
+            clip, shape = task.clip, task.batch
+            prompts = {"box": clip.prompts.box, "mask": clip.prompts.mask}
+            batch = {"clips": 1, "frames": min(shape.frames, 3), "objects": shape.objects, "size": 32, "canvas": 64}
+            small.append({"batch": batch, "clip": {"prompts": prompts, "later_correction": clip.later_correction}})
+    return ["--set", f"stages={json.dumps([{'tasks': small}])}"]
+
+
+@pytest.mark.parametrize("name", sorted(TREES))
+def test_every_recipe_runs(name, call, weights, tmp_path):
+    flags = ["--data", tree_of(name, tmp_path), "--start", weights, "--steps", 2, "--set", "validation.cases=1"]
+    code, out, err = call(name, *flags, *shortened(name))
+    assert code == 0, err
+    assert f"{name}: 2 steps on" in out
+    assert "wrote" in out
+    card = load_network(tmp_path / "run" / "weights.safetensors").card
+    assert card.name == name
+    assert "validation dice" in card.scores
+    assert card.training["recipe"]["augmentation"]["turn_degrees"] == 25
+
+
+def test_the_starter_s_recipe_runs(call, tmp_path):
+    code, out, err = call("starter", "--steps", 2, *shortened("starter"))
+    assert code == 0, err
+    assert "starter: 2 steps on synthetic anatomy" in out
+    card = load_network(tmp_path / "run" / "weights.safetensors").card
+    assert (card.name, card.licence, card.scores) == ("starter", "Apache-2.0", {})
+
+
+def test_all_shipped_recipes_are_run():
+    assert set(shipped_recipes()) == {*TREES, "starter"}
+
+
+def test_the_result_segments(call, weights, tmp_path, capsys):
+    write_folder(tmp_path / "scans")
+    flags = ["--data", tmp_path / "scans", "--start", weights, "--steps", 2, *SMALL]
+    assert call("finetune-volume", *flags, "--set", "encoder.mode=lora")[0] == 0
+    result = tmp_path / "run" / "weights.safetensors"
+    assert run(["weights", "info", str(result)]) == 0
+    assert "finetune-volume" in capsys.readouterr().out
+    scan, output = tmp_path / "scans" / "images" / "a.nii.gz", tmp_path / "out.nii.gz"
+    given = ["segment", "-i", scan, "-o", output, "--box", "1,1,2,4,4,2", "--model", result, "-d", "cpu"]
+    assert run([str(one) for one in given]) == 0
+    assert nibabel.load(output).shape == nibabel.load(scan).shape
+
+
+def test_a_run_is_checked_continued_and_exported(call, weights, tmp_path):
+    write_folder(tmp_path / "scans")
+    flags = ["--data", tmp_path / "scans", "--start", weights, *SMALL]
+    code, out, _ = call("finetune-volume", *flags, "--steps", 1, "--check")
+    assert (code, "1 steps on 1 cases, chosen by 1 others" in out) == (0, True)
+    assert not (tmp_path / "run" / "state").exists()
+    assert call("finetune-volume", *flags, "--steps", 1)[0] == 0
+    code, out, _ = call(tmp_path / "run", "--steps", 3)
+    assert code == 0
+    assert "going on after 1" in out
+    assert call(tmp_path / "run", "--export", tmp_path / "mine.safetensors")[0] == 0
+    assert load_network(tmp_path / "mine.safetensors").card.name == "finetune-volume"
+
+
+def test_quiet_says_nothing(call, weights, tmp_path):
+    write_folder(tmp_path / "scans")
+    flags = ["--data", tmp_path / "scans", "--start", weights, "--steps", 1, "-q", *SMALL]
+    assert call("finetune-volume", *flags) == (0, "", "")
+
+
+def broken_tree(folder, fault):
+    write_folder(folder)
+    if fault == "label without image":
+        (folder / "images" / "a.nii.gz").unlink()
+    elif fault == "image without label":
+        (folder / "labels" / "a.nii.gz").unlink()
+    elif fault == "empty":
+        write_nifti(folder / "labels" / "a.nii.gz", np.zeros((4, 12, 10), np.uint8))
+    elif fault == "affine":
+        write_nifti(folder / "labels" / "a.nii.gz", np.ones((4, 12, 10), np.uint8), (1.5, 1.5, 9.0))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("label without image", "a.nii.gz: has no image"),
+        ("image without label", "a.nii.gz: has no labels"),
+        ("empty", "the labels hold nothing but background"),
+        ("affine", "the labels lie on"),
+    ],
+)
+def test_faulty_data_are_found_before_training(fault, message, call, weights, tmp_path):
+    tree = broken_tree(tmp_path / "scans", fault)
+    code, out, err = call("finetune-volume", "--data", tree, "--start", weights, *SMALL)
+    assert (code, out) == (3, "")
+    assert message in err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "message"),
+    [
+        (["--set", "optimiser.learning_rte=1"], 2, "'optimiser.learning_rte' is no setting"),
+        (["--start", "startr"], 4, "Did you mean 'starter'"),
+        (["--data", "bctv:somewhere"], 2, "'bctv' is no layout"),
+        (["--data", "nowhere"], 3, "nowhere does not exist"),
+        (["--steps", "3", "--minutes", "1"], 2, "expected one of them"),
+    ],
+)
+def test_what_means_nothing_is_refused(flags, code, message, call, weights):
+    start = [] if "--start" in flags else ["--start", weights]
+    found = call("finetune-volume", *start, *flags)
+    assert (found[0], message in found[2]) == (code, True), found[2]
+
+
+def test_an_unknown_recipe_is_refused(call):
+    code, _, err = call("finetune-volum")
+    assert code == 2
+    assert "Did you mean 'finetune-volume'" in err

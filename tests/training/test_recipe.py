@@ -1,0 +1,76 @@
+"""Recipes are valid once made, and round trips through JSON change nothing."""
+
+import json
+from dataclasses import asdict, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medsam2.errors import ConfigurationError
+from medsam2.training.plain_values import settings_from
+from medsam2.training.recipe import Recipe, sized
+from training.tiny_runs import recipe_of
+
+BATCH = {"clips": 1, "frames": 2, "objects": 1, "size": 32}
+
+
+def stages(batch=None, clip=None, **stage):
+    return [{"tasks": [{"batch": BATCH | (batch or {}), "clip": clip or {}}], **stage}]
+
+
+def test_a_recipe_comes_back_from_its_own_file():
+    recipe = recipe_of(encoder={"mode": "lora", "rank": 4}, minutes=None)
+    assert settings_from(Recipe, json.loads(json.dumps(asdict(recipe)))) == recipe
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": None}, "'steps' is None and 'minutes' is None; expected one of them"),
+        ({"minutes": 5}, "'steps' is 4 and 'minutes' is 5.0; expected one of them"),
+        ({"steps": 0}, "expected one of them, above 0"),
+        ({"stages": []}, "shares are none; expected a sum of 1"),
+        ({"stages": stages(share=0.5)}, "shares are 0.5; expected a sum of 1"),
+        ({"stages": [{"tasks": []}]}, "a stage has no task"),
+        ({"start": "scratch"}, "expected a network's name with 'start: scratch'"),
+        ({"network": "starter"}, "expected a network's name with 'start: scratch'"),
+        ({"start": "scratch", "network": "startr"}, "no network is called 'startr'.*'starter'"),
+        ({"accumulate": 0}, "'accumulate' is 0; expected at least 1"),
+        ({"stages": stages({"clips": 0})}, r"'batch\.clips' is 0; expected at least 1"),
+        ({"stages": stages({"size": 40})}, r"'batch\.size' is 40 pixels; expected a multiple of 32"),
+        ({"stages": stages(clip={"prompts": {"box": 0.8, "mask": 0.4}})}, "expected shares"),
+        ({"stages": stages({"frames": 1}, {"prompts": {"box": 0, "mask": 1}})}, "leave nothing to learn"),
+        ({"optimiser": {"learning_rate": 0}}, "'optimiser' has learning_rate 0.0"),
+        ({"optimiser": {"layer_decay": 1.5}}, "layer_decay 1.5"),
+        ({"encoder": {"mode": "melt"}}, r"'encoder\.mode' is 'melt'; expected one of train, freeze, lora"),
+        ({"encoder": {"rank": 0}}, r"'encoder\.rank' is 0"),
+        ({"validation": {"every": 0}}, r"'validation\.every' is 0"),
+        ({"data": {"validation_share": 1.0}}, "expected a share below 1"),
+        ({"data": {"training": "validation"}}, "expected two splits"),
+        ({"data": {"longest_gap": 0}}, r"'data\.longest_gap' is 0"),
+        ({"augmentation": {"flip": 2}}, r"'augmentation\.flip' is 2.0; expected a share"),
+        ({"augmentation": {"scale": [2, 1]}}, r"'augmentation\.scale' is 2.0\.\.1.0"),
+        ({"precision": "float16"}, "'precision' is 'float16'; expected one of float32, bfloat16"),
+    ],
+)
+def test_what_cannot_be_is_refused(changes, message):
+    with pytest.raises(ConfigurationError, match=message):
+        recipe_of(**changes)
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=4), st.floats(0, 1), st.floats(0, 1))
+def test_stages_follow_each_other(weights, first, second):
+    whole = [stage | {"share": weight / sum(weights)} for weight in weights for stage in stages()]
+    recipe = recipe_of(stages=whole)
+    earlier, later = sorted((first, second))
+    assert 0 <= recipe.stage_at(earlier) <= recipe.stage_at(later) < len(weights)
+    assert (recipe.stage_at(0.0), recipe.stage_at(1.0)) == (0, len(weights) - 1)
+
+
+def test_the_network_s_own_size_is_filled_in():
+    recipe = recipe_of(stages=[*stages({"size": 0}, share=0.5), *stages({"size": 96}, share=0.5)])
+    found = sized(recipe, 64)
+    assert [stage.tasks[0].batch.size for stage in found.stages] == [64, 96]
+    assert found.side == 96
+    assert sized(replace(found, seed=1), 128).side == 96
