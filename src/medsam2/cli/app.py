@@ -16,6 +16,7 @@ from medsam2.cli.demo import demo
 from medsam2.cli.evaluate import evaluate_command
 from medsam2.cli.oneprompt import oneprompt
 from medsam2.cli.segment import segment
+from medsam2.cli.train import train_command
 from medsam2.cli.weights import app as weights_app
 from medsam2.errors import CheckpointError, FormatError, InputError, MedSAM2Error, MissingDependencyError
 
@@ -38,6 +39,7 @@ app.command()(segment)
 app.command()(oneprompt)
 app.command()(demo)
 app.command("evaluate")(evaluate_command)
+app.command("train")(train_command)
 app.add_typer(weights_app, name="weights")
 
 
