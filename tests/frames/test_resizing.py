@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medsam2.frames import resize_image, resize_logits, resize_mask
+from medsam2.frames.resizing import move_logits
 
 sizes = st.integers(1, 20)
 
@@ -81,3 +82,34 @@ def test_logits_keep_their_gradient():
     logits = torch.zeros(1, 4, 4, requires_grad=True)
     resize_logits(logits, (9, 9)).sum().backward()
     assert logits.grad.sum().item() == pytest.approx(81)
+
+
+WHOLE = torch.tensor([[0.0, 0.0, 1.0, 1.0]])
+
+
+def test_the_same_part_gives_the_same_logits():
+    logits = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    region = torch.tensor([[0.1, 0.2, 0.6, 0.7], [0.0, 0.0, 1.0, 1.0]])
+    torch.testing.assert_close(move_logits(logits, region, region, outside=-10.0), logits)
+
+
+def test_a_quarter_of_a_frame_seen_from_near():
+    logits = torch.arange(16.0).view(1, 1, 4, 4)
+    quarter = torch.tensor([[0.5, 0.0, 1.0, 0.5]])  # the upper right one
+    near = move_logits(logits, WHOLE, quarter, outside=-10.0)
+    # Cells of the quarter are half as wide; their centres lie 1/4 and 3/4 of the way between those of the whole.
+    torch.testing.assert_close(near[0, 0, 1:3, 1:3], torch.tensor([[3.25, 3.75], [5.25, 5.75]]) - 0.0)
+
+
+def test_what_was_not_seen_is_outside():
+    left, right = torch.tensor([[0.0, 0.0, 0.5, 1.0]]), torch.tensor([[0.5, 0.0, 1.0, 1.0]])
+    moved = move_logits(torch.full((1, 1, 4, 4), 7.0), left, WHOLE, outside=-10.0)
+    assert moved[..., 0].unique().item() == 7.0
+    assert moved[..., 3].unique().item() == -10.0
+    assert move_logits(torch.full((1, 1, 4, 4), 7.0), left, right, outside=-10.0)[..., 1:].unique().item() == -10.0
+
+
+def test_moving_is_exact_in_half_precision():
+    logits = torch.full((1, 1, 64, 64), -8.0, dtype=torch.bfloat16)
+    logits[..., 40:] = 8.0
+    assert move_logits(logits, WHOLE, WHOLE, outside=-10.0).equal(logits.float())

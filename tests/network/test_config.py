@@ -26,6 +26,7 @@ def test_presets_are_the_eight_published_networks_and_the_starter():
     assert not any(PRESETS[name].drawn_prompts for name in PUBLISHED)
     assert not any(PRESETS[name].consensus for name in PUBLISHED)
     assert not any(PRESETS[name].least_iou for name in PUBLISHED)  # SAM 2 believes its object score
+    assert not any(PRESETS[name].fine_layers or PRESETS[name].focus for name in PUBLISHED)
 
 
 @pytest.mark.parametrize("size", ["tiny", "small", "base-plus", "large"])
@@ -74,6 +75,12 @@ def test_missing_settings_are_named():
 def test_the_width_must_hold_whole_pointer_tokens():
     with pytest.raises(ConfigurationError, match="width is 100; it must be a multiple of 64"):
         replace(SMALL, width=100)
+
+
+@pytest.mark.parametrize("focus", [-2.0, 0.5, 1.0])
+def test_a_focus_shows_more_than_the_box(focus):
+    with pytest.raises(ConfigurationError, match=rf"focus is {focus}; expected 0 .the whole frame. or more than 1"):
+        replace(SMALL, focus=focus)
 
 
 @pytest.mark.parametrize("least_iou", [-0.1, 1.1])

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from medsam2.network import ImageFeatures, MaskPrediction, agree_on_mask, choose_mask
-from medsam2.network.mask_decoder import MaskDecoder
+from medsam2.network.mask_decoder import FineLayer, MaskDecoder
 from medsam2.network.position import FourierPosition
 
 
@@ -157,3 +157,20 @@ def test_the_candidates_agree_on_their_mean():
     assert torch.equal(agreed.logits, torch.ones(2, 3, 3))
     torch.testing.assert_close(agreed.iou, torch.full((2,), 0.35))
     assert agreed.token.tolist() == [[3.0, 4.0]] * 2
+
+
+def test_fine_layers_mix_neighbours_at_the_finest_map(generator):
+    layer = FineLayer(16)
+    fine = torch.randn(2, 16, 12, 12, generator=generator)
+    assert layer(fine).shape == fine.shape
+    spot = fine.clone()
+    spot[0, 0, 6, 6] += 1.0
+    moved = (layer(spot) - layer(fine)).abs().sum(1) > 1e-6
+    rows, columns = moved[0].nonzero(as_tuple=True)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (4, 8, 4, 8)
+    assert not moved[1].any()
+
+
+def test_a_decoder_without_fine_layers_has_sam_2_s_keys():
+    assert not [key for key in MaskDecoder(128, 256).state_dict() if key.startswith("fine_layers")]
+    assert len([key for key in MaskDecoder(128, 256, 2).state_dict() if key.startswith("fine_layers")]) == 2 * 6

@@ -7,6 +7,7 @@ from medsam2.errors import ShapeError
 from medsam2.frames.frame_stack import IMAGE_MEAN, IMAGE_STD
 from medsam2.synthetic import ClipRecipe
 from medsam2.training import synthetic_clips
+from medsam2.training.crops import Crop
 from medsam2.training.synthetic_clips import LONGEST_GAP, BatchShape, SlabPool, SyntheticClips, normalise
 
 CPU = torch.device("cpu")
@@ -92,8 +93,26 @@ def test_images_are_normalised_as_when_segmenting():
 def test_grey_and_colour_clips_share_a_batch(monkeypatch):
     source = clips_of(BatchShape(2, 2, 1, 32))
     made = iter([torch.zeros(2, 1, 32, 32), torch.ones(2, 3, 32, 32)])
-    monkeypatch.setattr(source, "_clip", lambda _: (next(made), torch.ones(1, 2, 32, 32, dtype=torch.bool), True))
-    assert source.next_batch().images.shape == (2, 2, 3, 32, 32)
+    masks, regions = torch.ones(1, 2, 32, 32, dtype=torch.bool), torch.tensor([[0.0, 0.0, 1.0, 1.0]] * 2)
+    monkeypatch.setattr(source, "_scene", lambda _: ([Crop(next(made), masks, regions)], True))
+    batch = source.next_batch()
+    assert batch.images.shape == (2, 2, 3, 32, 32)
+    assert batch.regions.shape == (2, 2, 4)
+
+
+def test_several_looks_at_one_scene():
+    batch = clips_of(BatchShape(5, 2, 2, 64, looks=3)).next_batch()
+    assert batch.images.shape[0] == 5  # the last scene gives as many as are missing
+    assert batch.truth[:, 0].flatten(1).any(1).all()
+    assert ((batch.regions[..., 2:] - batch.regions[..., :2]) > 0).all()
+    assert len(batch.regions[:, 0].unique(dim=0)) > 1
+
+
+def test_objects_are_large_enough_where_they_are_prompted():
+    source = clips_of(BatchShape(6, 1, 2, 128, looks=3))
+    for _ in range(5):
+        area = source.next_batch().truth[:, 0].flatten(1).sum(1)
+        assert (area >= synthetic_clips.FEWEST_PIXELS).all()
 
 
 def pool_of(**options):

@@ -25,7 +25,7 @@ from medsam2.engine.volume_run import (
     frame_number,
 )
 from medsam2.errors import ConfigurationError
-from medsam2.frames import FrameStack
+from medsam2.frames import FrameStack, Region
 from medsam2.network import Sam2Network
 from medsam2.prompts import PromptSet, ResolvedObject, SlicePrompt
 from medsam2.spatial import Plane, PlaneView, Volume
@@ -35,6 +35,9 @@ MOST_CERTAIN = 8.0
 plane says that saw nothing."""
 
 VolumeLogits = NDArray[np.float16]
+
+Seen = tuple[Tensor, Region | None]
+"""Logits (4h, 4w) of a frame, and the part of it that they show."""
 
 
 class OrientationRun:
@@ -68,7 +71,7 @@ class OrientationRun:
         window = self._first.window
         self._further = replace(plain, window=(window.lower, window.upper))
         self._stacks: dict[Plane, FrameStack] = {}
-        self._seen: dict[int, dict[Plane, dict[int, Tensor]]] = {
+        self._seen: dict[int, dict[Plane, dict[int, Seen]]] = {
             one.label: defaultdict(dict) for one in self._first.objects
         }
         self.seconds = 0.0
@@ -95,7 +98,7 @@ class OrientationRun:
                 frame = frame_number(self._stack(mask.plane).plane_view, mask.slice_index)
                 # The section that a further plane begins with is what the first one said, and no second opinion.
                 borrowed = mask.prompted and run is not self._first
-                self._seen[mask.label][mask.plane][frame] = mask.logits * (0 if borrowed else 1)
+                self._seen[mask.label][mask.plane][frame] = mask.logits * (0 if borrowed else 1), mask.region
             yield mask
         self.seconds += run.seconds
 
@@ -124,7 +127,7 @@ class OrientationRun:
         logits = np.full(self.volume.geometry.shape, -MOST_CERTAIN, np.float16)
         frames = stack.plane_view.to_frames(logits)
         for frame, seen in self._seen[label][plane].items():
-            frames[frame] = stack.logits_to_frame(seen).numpy().clip(-MOST_CERTAIN, MOST_CERTAIN)
+            frames[frame] = _laid(stack, seen).clip(-MOST_CERTAIN, MOST_CERTAIN)
         return logits
 
     def result(self) -> SegmentationResult:
@@ -155,14 +158,20 @@ class OrientationRun:
             elif prompt.mask is not None:
                 assembly.write_drawn(view, frame, one.label, prompt.mask)
             elif frame in seen:
-                found = stack.logits_to_frame(seen[frame]).numpy()
-                assembly.write(view, frame, one.label, found, prompted=True)
+                assembly.write(view, frame, one.label, _laid(stack, seen[frame]), prompted=True)
 
     def _planes(self, first: Plane) -> list[Plane]:
         return list(dict.fromkeys((first, *self.settings.orientations)))
 
     def _counted(self, one: ObjectResult, voxels: int) -> ObjectResult:
         return replace(one, voxels=voxels, volume_ml=voxels * self.volume.geometry.voxel_volume_ml)
+
+
+def _laid(stack: FrameStack, seen: Seen) -> NDArray[np.float32]:
+    """What was seen on a frame, at the frame's own resolution."""
+    logits, region = seen
+    laid: NDArray[np.float32] = stack.through(region).logits_to_frame(logits).numpy()
+    return laid
 
 
 def fusible(logits: VolumeLogits, fusion: Fusion) -> VolumeLogits:

@@ -1,12 +1,14 @@
 """From the prompts of a slice to what the network takes."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from medsam2.engine.track import ObjectPrompt
-from medsam2.frames import FrameStack
+from medsam2.frames import FrameStack, Region
 from medsam2.network.outputs import PointKind
 from medsam2.prompts import FrameBox, FramePoint, SlicePrompt
 from medsam2.prompts.prompt_types import MaskArray
@@ -19,15 +21,16 @@ def object_prompt(prompt: SlicePrompt, frames: FrameStack, device: torch.device)
 
     Args:
         prompt: a mask alone, or points and a box.
-        frames: the slices.
+        frames: the slices, through the region in which the prompts are to be seen.
         device: of the network.
     """
     if prompt.mask is not None:
-        return ObjectPrompt.from_mask(_drawn(prompt.mask, frames).to(device))
+        return replace(ObjectPrompt.from_mask(_drawn(prompt.mask, frames).to(device)), region=frames.region)
     corners = [] if prompt.box is None else _corners(prompt.box, frames)
     clicks = [_click(point, frames) for point in prompt.points]
     places, kinds = zip(*(corners + clicks), strict=True)
-    return ObjectPrompt(torch.tensor(places, device=device), torch.tensor(kinds, device=device))
+    points, kinds_of = torch.tensor(places, device=device), torch.tensor(kinds, device=device)
+    return ObjectPrompt(points, kinds_of, region=frames.region)
 
 
 def _click(point: FramePoint, frames: FrameStack) -> tuple[tuple[float, float], int]:
@@ -36,7 +39,8 @@ def _click(point: FramePoint, frames: FrameStack) -> tuple[tuple[float, float], 
 
 
 def _corners(box: FrameBox, frames: FrameStack) -> list[tuple[tuple[float, float], int]]:
-    rows, columns = frames.plane_view.frame_shape
+    seen = frames.region or Region.whole(frames.frame_shape)
+    rows, columns = seen.shape
     first, last = frames.to_network(box.x0, box.y0), frames.to_network(box.x1, box.y1)
     x0, x1 = _span(first[0], last[0], frames.size / columns)
     y0, y1 = _span(first[1], last[1], frames.size / rows)
@@ -60,4 +64,6 @@ def _drawn(mask: MaskArray, frames: FrameStack) -> Tensor:
     stretched = frames.mask_to_network(mask).float()[None]
     if stretched.any():
         return stretched
-    return functional.adaptive_max_pool2d(torch.from_numpy(mask.astype(np.float32))[None], frames.size)
+    seen = frames.region or Region.whole(frames.frame_shape)
+    part = mask[seen.y0 : seen.y1, seen.x0 : seen.x1].astype(np.float32)
+    return functional.adaptive_max_pool2d(torch.from_numpy(part)[None], frames.size)

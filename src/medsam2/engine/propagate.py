@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from medsam2.engine.step import FramePrediction
 from medsam2.engine.track import Moment, Track, advance
 from medsam2.errors import PromptError
+from medsam2.frames import Region
 from medsam2.network import ImageFeatures, Sam2Network
 
 FEATURES_KEPT = 8
@@ -20,11 +21,18 @@ FEATURES_KEPT = 8
 class Frames(Protocol):
     """Where frames come from, one at a time."""
 
+    @property
+    def frame_shape(self) -> tuple[int, int]:
+        """Rows and columns of a frame."""
+
     def __len__(self) -> int:
         """How many there are."""
 
     def frame(self, t: int) -> Tensor:
         """One frame, (3, S, S), normalised."""
+
+    def through(self, region: Region | None) -> "Frames":
+        """The same, looked at through a region."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,7 @@ class SliceResult:
         confidence: estimated intersection over union, [0, 1]; 0 where the object is absent.
         object_score: logit; positive where the network sees the object.
         prompted: the slice was prompted for this object.
+        region: the part of the slice that the logits show; None: all of it.
     """
 
     track: int
@@ -46,6 +55,7 @@ class SliceResult:
     confidence: float
     object_score: float
     prompted: bool
+    region: Region | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -155,17 +165,41 @@ def _visit(
     present: Tensor | None = None,
 ) -> list[SliceResult]:
     """Take some of the tracks to a slice."""
+    chosen = [tracks[row] for row in rows]
+    regions = [_region(encoded, track, moment) for track in chosen]
     with torch.inference_mode():
-        found = advance(network, encoded[moment.frame], [tracks[row] for row in rows], moment, present)
+        found = advance(network, encoded.seen(moment.frame, regions), chosen, moment, present)
     results = []
     for one in found:
         for place, index in enumerate(one.rows):
-            prompted = moment.frame in tracks[rows[index]].prompts
-            results.append(_result(rows[index], moment.frame, one.prediction, place, prompted))
+            prompted = moment.frame in chosen[index].prompts
+            result = _result(rows[index], moment.frame, one.prediction, place, prompted, regions[index])
+            _look_around(encoded, chosen[index], result)
+            results.append(result)
     return sorted(results, key=lambda result: result.track)
 
 
-def _result(track: int, frame: int, found: FramePrediction, place: int, prompted: bool) -> SliceResult:
+def _region(encoded: "EncodedFrames", track: Track, moment: Moment) -> Region | None:
+    """Where on a slice to look for an object: where it was prompted, or around where it was just before."""
+    if moment.frame in track.prompts:
+        return track.prompts[moment.frame].region
+    if not encoded.network.config.focus:
+        return None
+    return track.regions.get(moment.frame - moment.direction, Region.whole(encoded.frames.frame_shape))
+
+
+def _look_around(encoded: "EncodedFrames", track: Track, result: SliceResult) -> None:
+    """Note where to look for an object on the next slice; where it was not found, at the same place once more."""
+    if result.region is None:
+        return
+    extent = result.region.extent(result.logits > 0)
+    shape, focus = encoded.frames.frame_shape, encoded.network.config.focus
+    track.regions[result.frame] = Region.around(extent, focus, shape) if extent else result.region
+
+
+def _result(
+    track: int, frame: int, found: FramePrediction, place: int, prompted: bool, region: Region | None
+) -> SliceResult:
     present = bool(found.present[place])
     return SliceResult(
         track=track,
@@ -174,6 +208,7 @@ def _result(track: int, frame: int, found: FramePrediction, place: int, prompted
         confidence=float(found.iou[place]) if present else 0.0,
         object_score=float(found.object_score[place]),
         prompted=prompted,
+        region=region,
     )
 
 
@@ -196,15 +231,42 @@ class EncodedFrames:
 
     def __init__(self, network: Sam2Network, frames: Frames) -> None:
         self.network, self.frames = network, frames
-        self._kept: OrderedDict[int, ImageFeatures] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, Region | None], ImageFeatures] = OrderedDict()
 
     def __getitem__(self, frame: int) -> ImageFeatures:
-        """The features of one frame (F = 1)."""
-        if frame not in self._kept:
-            with torch.inference_mode():
-                image = self.frames.frame(frame)[None].to(self.network.device)
-                self._kept[frame] = self.network.encode_image(image)
-        self._kept.move_to_end(frame)
-        while len(self._kept) > FEATURES_KEPT:
+        """The features of one whole frame (F = 1)."""
+        return self.seen(frame, [None])
+
+    def seen(self, frame: int, regions: Sequence[Region | None]) -> ImageFeatures:
+        """The features of what is seen of a frame through each region; F = 1 if they are all the same."""
+        distinct = list(dict.fromkeys(regions))
+        self._encode(frame, [region for region in distinct if (frame, region) not in self._kept])
+        features = ImageFeatures.join([self._kept[frame, region] for region in distinct])
+        self._forget(frame, distinct)
+        if len(distinct) == 1:
+            return features
+        return features.take(torch.tensor([distinct.index(region) for region in regions], device=self.network.device))
+
+    def _encode(self, frame: int, regions: list[Region | None]) -> None:
+        """Encode a frame through regions, all at once."""
+        if not regions:
+            return
+        images = [self._looking_at(region).frame(frame) for region in regions]
+        with torch.inference_mode():
+            features = self.network.encode_image(torch.stack(images).to(self.network.device))
+        for index, region in enumerate(regions):
+            one = features.take(slice(index, index + 1))
+            if region is not None:
+                shares = torch.tensor([region.shares(self.frames.frame_shape)], device=self.network.device)
+                one = replace(one, regions=shares)
+            self._kept[frame, region] = one
+
+    def _looking_at(self, region: Region | None) -> Frames:
+        return self.frames if region is None else self.frames.through(region)
+
+    def _forget(self, frame: int, regions: list[Region | None]) -> None:
+        """Let go of what has not been asked for the longest."""
+        for region in regions:
+            self._kept.move_to_end((frame, region))
+        while len(self._kept) > max(FEATURES_KEPT, len(regions)):
             self._kept.popitem(last=False)
-        return self._kept[frame]

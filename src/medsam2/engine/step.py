@@ -17,6 +17,7 @@ from medsam2.network import (
     MemoryEntry,
     MemorySelection,
     Sam2Network,
+    SeenMask,
     agree_on_mask,
     choose_mask,
 )
@@ -128,6 +129,10 @@ def _remember(
 ) -> MemoryEntry:
     """The memory of what was found; `mask` is (B, 1, S, S) in [0, 1]."""
     memory = network.encode_memory(features, mask, found.present)
+    seen = None
+    if network.config.drawn_prompts:
+        logits = found.logits[:, None].detach().clamp(-DRAWN_LOGIT, DRAWN_LOGIT)
+        seen = SeenMask(logits, None if features.regions is None else features.regions.expand(len(mask), -1))
     return MemoryEntry(
         # SAM 2 keeps memories in bfloat16.
         features=memory if network.training else memory.to(torch.bfloat16),
@@ -136,5 +141,5 @@ def _remember(
         object_score=found.object_score,
         frame=frame,
         image=features.stride16.expand(len(mask), -1, -1, -1),
-        mask=found.logits[:, None].detach().clamp(-DRAWN_LOGIT, DRAWN_LOGIT) if network.config.drawn_prompts else None,
+        mask=seen,
     )

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from medsam2.engine.step import FramePrediction, step, step_with_mask
+from medsam2.engine.step import DRAWN_LOGIT, FramePrediction, step, step_with_mask
+from medsam2.frames import Region
+from medsam2.frames.resizing import move_logits
 from medsam2.memory import MemoryBank, MemoryQuery
-from medsam2.network import FramePrompt, ImageFeatures, MemorySelection, Sam2Network
+from medsam2.network import FramePrompt, ImageFeatures, MemorySelection, Sam2Network, SeenMask
 from medsam2.network.outputs import PointKind
 
 
@@ -23,6 +25,7 @@ class ObjectPrompt:
         drawn: (1, S, S) a mask that the user drew, which is then the result; no points beside it.
         previous: (1, S / 4, S / 4) logits of an earlier answer that the points correct.
         remembers: the frame attends to memories: it was reached by propagation before it was prompted.
+        region: the part of the frame whose pixels these are; None: the whole frame.
     """
 
     points: Tensor
@@ -30,6 +33,7 @@ class ObjectPrompt:
     drawn: Tensor | None = None
     previous: Tensor | None = None
     remembers: bool = False
+    region: Region | None = None
 
     @classmethod
     def from_mask(cls, drawn: Tensor) -> "ObjectPrompt":
@@ -45,10 +49,12 @@ class Track:
     Attributes:
         bank: its memory.
         prompts: by frame.
+        regions: by frame, where to look for it on the next one, for a network that focuses.
     """
 
     bank: MemoryBank
     prompts: dict[int, ObjectPrompt] = field(default_factory=dict)
+    regions: dict[int, Region] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -136,7 +142,7 @@ def _advance_batch(
     if drawn:
         found, entry = step_with_mask(network, own, torch.stack(drawn), moment.frame, known)
     else:
-        prompt = _stack([one for one in prompts if one is not None], memory, rows, features.stride16.device)
+        prompt = _stack([one for one in prompts if one is not None], memory, rows, own)
         found, entry = step(network, own, prompt, memory, moment.frame, known)
     for index, row in enumerate(rows):
         bank = tracks[row].bank
@@ -146,18 +152,28 @@ def _advance_batch(
 
 
 def _stack(
-    prompts: list[ObjectPrompt], memory: list[MemorySelection] | None, rows: list[int], device: torch.device
+    prompts: list[ObjectPrompt], memory: list[MemorySelection] | None, rows: list[int], features: ImageFeatures
 ) -> FramePrompt:
     """The prompts of a batch as one. What was not prompted starts from the masks just before, if there are any."""
     if not prompts:
         before = [one.before for one in memory or () if one.before is not None]
-        return replace(FramePrompt.none(len(rows), device), mask=torch.cat(before) if before else None)
+        nothing = FramePrompt.none(len(rows), features.stride16.device)
+        return replace(nothing, mask=_seen_from(before, features.regions) if before else None)
     previous = [one.previous for one in prompts if one.previous is not None]
     return FramePrompt(
         torch.stack([one.points for one in prompts]),
         torch.stack([one.kinds for one in prompts]),
         torch.stack(previous) if previous else None,
     )
+
+
+def _seen_from(masks: Sequence[SeenMask], regions: Tensor | None) -> Tensor:
+    """Masks as they lie in the parts of the frame that are looked at now (B, 4): logits (B, 1, 4h, 4w)."""
+    logits = torch.cat([one.logits for one in masks])
+    then = [one.regions for one in masks if one.regions is not None]
+    if regions is None or len(then) < len(masks):
+        return logits
+    return move_logits(logits, torch.cat(then), regions, outside=-DRAWN_LOGIT)
 
 
 def pad_points(prompt: ObjectPrompt, count: int) -> ObjectPrompt:

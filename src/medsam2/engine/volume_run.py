@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from medsam2.engine.focus import focused_prompt
 from medsam2.engine.labels import LabelAssembly
 from medsam2.engine.postprocess import fill_holes, keep_largest_component
-from medsam2.engine.prompting import object_prompt
 from medsam2.engine.propagate import SliceResult, propagate, sweeps
 from medsam2.engine.track import Track
 from medsam2.errors import ConfigurationError
-from medsam2.frames import FrameStack, IntensityWindow, WindowSetting, choose_window
+from medsam2.frames import FrameStack, IntensityWindow, Region, WindowSetting, choose_window
 from medsam2.memory import MemoryBank, MemoryOptions, new_banks
 from medsam2.network import Sam2Network
 from medsam2.network.config import check_size
@@ -82,6 +82,7 @@ class SliceMask:
         slice_index: index of the slice in the file, along the plane's voxel axis.
         mask: (rows, columns) bool in the plane's view.
         logits: (4h, 4w) float32, what the network said of it, at its own resolution.
+        region: the part of the slice that the logits show; None: all of it.
         confidence: estimated intersection over union, [0, 1]; 0 where nothing was found.
         object_score: logit; positive where the network sees the object.
         prompted: the slice was prompted for this object.
@@ -96,6 +97,7 @@ class SliceMask:
     confidence: float
     object_score: float
     prompted: bool
+    region: Region | None = None
 
 
 @dataclass(frozen=True)
@@ -250,7 +252,7 @@ class VolumeRun:
 
     def _track(self, prompted: ResolvedObject, frames: FrameStack) -> Track:
         prompts = {
-            frame: object_prompt(prompt, frames, self.network.device) for frame, prompt in prompted.slices.items()
+            frame: focused_prompt(self.network, frames, frame, prompt) for frame, prompt in prompted.slices.items()
         }
         return Track(self.banks[prompted.label], prompts)
 
@@ -263,7 +265,7 @@ class VolumeRun:
             mask = drawn
             self._assembly.write_drawn(view, result.frame, one.label, mask)
         else:
-            logits = frames.logits_to_frame(result.logits).numpy()
+            logits = frames.through(result.region).logits_to_frame(result.logits).numpy()
             mask = logits > 0
             self._assembly.write(view, result.frame, one.label, logits, result.prompted)
         index = slice_index(view, result.frame)
@@ -271,7 +273,16 @@ class VolumeRun:
         found.slices[index] = SliceConfidence(index, confidence, result.object_score, result.prompted)
         found.any_mask |= bool(mask.any())
         return SliceMask(
-            one.name, one.label, one.plane, index, mask, result.logits, confidence, result.object_score, result.prompted
+            name=one.name,
+            label=one.label,
+            plane=one.plane,
+            slice_index=index,
+            mask=mask,
+            logits=result.logits,
+            confidence=confidence,
+            object_score=result.object_score,
+            prompted=result.prompted,
+            region=result.region,
         )
 
     def result(self) -> SegmentationResult:

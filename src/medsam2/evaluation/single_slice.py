@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from medsam2.engine.prompting import object_prompt
+from medsam2.engine.focus import focused_prompt
 from medsam2.engine.propagate import EncodedFrames
 from medsam2.engine.step import FramePrediction
 from medsam2.engine.track import Moment, ObjectPrompt, Track, advance
 from medsam2.engine.volume_run import SegmentSettings
 from medsam2.errors import PromptError
-from medsam2.frames import FrameStack, choose_window
+from medsam2.frames import FrameStack, Region, choose_window
 from medsam2.memory import FifoBank
 from medsam2.network import Sam2Network
 from medsam2.prompts import SlicePrompt
@@ -76,7 +76,7 @@ class SliceSegmenter:
         """
         if any(prompt.mask is not None for prompt in prompts):
             raise PromptError(f"slice {frame}: a drawn mask is its own answer; prompt with a box or points")
-        laid = [object_prompt(prompt, self.frames, self.network.device) for prompt in prompts]
+        laid = [focused_prompt(self.network, self.frames, frame, prompt) for prompt in prompts]
         answers: list[SliceAnswer] = []
         for start in range(0, len(laid), OBJECTS_AT_ONCE):
             answers += self._decode(frame, laid[start : start + OBJECTS_AT_ONCE])
@@ -86,14 +86,19 @@ class SliceSegmenter:
         tracks = [Track(FifoBank(), {frame: prompt}) for prompt in prompts]
         present = torch.ones(len(tracks), dtype=torch.bool, device=self.network.device)
         with torch.inference_mode():
-            found = advance(self.network, self._encoded[frame], tracks, Moment(frame, 1, len(self.frames)), present)
-        by_row = {row: self._answer(one.prediction, place) for one in found for place, row in enumerate(one.rows)}
+            features = self._encoded.seen(frame, [prompt.region for prompt in prompts])
+            found = advance(self.network, features, tracks, Moment(frame, 1, len(self.frames)), present)
+        by_row = {
+            row: self._answer(one.prediction, place, prompts[row].region)
+            for one in found
+            for place, row in enumerate(one.rows)
+        }
         return [by_row[row] for row in range(len(prompts))]
 
-    def _answer(self, found: FramePrediction, place: int) -> SliceAnswer:
+    def _answer(self, found: FramePrediction, place: int, region: Region | None) -> SliceAnswer:
         raw = found.candidates
         if raw is None:
             raise PromptError("the network gave no candidates, as for a drawn mask")
         logits = torch.cat((found.logits[place : place + 1], raw.logits[place, 1:])).float().cpu()
-        masks = self.frames.logits_to_frame(logits).numpy() > 0
+        masks = self.frames.through(region).logits_to_frame(logits).numpy() > 0
         return SliceAnswer(masks[0], masks[1:], raw.iou[place, 1:].float().cpu().numpy())

@@ -2,6 +2,7 @@
 
 from medsam2.frames.frame_stack import IMAGE_MEAN, IMAGE_STD, FrameStack
 from medsam2.frames.image_set import ImageSet, NamedVolume, SetImage, image_view
+from medsam2.frames.region import Region
 from medsam2.frames.resizing import resize_image, resize_logits, resize_mask
 from medsam2.frames.windows import (
     CT_ABDOMEN,
@@ -30,6 +31,7 @@ __all__ = [
     "ImageSet",
     "IntensityWindow",
     "NamedVolume",
+    "Region",
     "SetImage",
     "WindowSetting",
     "choose_window",

@@ -6,6 +6,7 @@ scale by S / columns and S / rows. "SAM 2" is its published code, github.com/fac
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -37,6 +38,25 @@ def resize_logits(logits: Tensor, shape: tuple[int, int]) -> Tensor:
     """
     stacked = logits.reshape(-1, 1, *logits.shape[-2:])
     return _interpolate(stacked, shape, antialias=False).reshape(*logits.shape[:-2], *shape)
+
+
+def move_logits(logits: Tensor, seen: Tensor, wanted: Tensor, outside: float) -> Tensor:
+    """Look at mask logits of one part of a frame through another part, bilinearly.
+
+    Args:
+        logits: (B, C, h, w).
+        seen: (B, 4) what they show: x0, y0, x1, y1 as shares of the frame.
+        wanted: (B, 4) what to look at instead.
+        outside: logit of what was not seen.
+
+    Returns:
+        (B, C, h, w) float32: in bfloat16 places would be off by cells.
+    """
+    scale = (wanted[:, 2:] - wanted[:, :2]) / (seen[:, 2:] - seen[:, :2])
+    centre = (wanted[:, 2:] + wanted[:, :2] - seen[:, 2:] - seen[:, :2]) / (seen[:, 2:] - seen[:, :2])
+    theta = torch.cat((torch.diag_embed(scale), centre[..., None]), dim=-1).float()
+    grid = functional.affine_grid(theta, list(logits.shape), align_corners=False)
+    return functional.grid_sample(logits.float() - outside, grid, align_corners=False) + outside
 
 
 def resize_mask(mask: Tensor, size: int) -> Tensor:

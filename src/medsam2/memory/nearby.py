@@ -2,15 +2,14 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
-from torch import Tensor
-
 from medsam2.memory.bank import MemoryQuery
+from medsam2.network import SeenMask
 
 JUST_BEFORE = 3
 """Frames ago up to which a mask lies about where the object is now (`MemorySelection.before`)."""
 
 
-def mask_before(query: MemoryQuery, masks: Mapping[int, Tensor | None]) -> Tensor | None:
+def mask_before(query: MemoryQuery, masks: Mapping[int, SeenMask | None]) -> SeenMask | None:
     """The mask of the nearest frame just passed, if one of at most `JUST_BEFORE` frames ago is known.
 
     Args:

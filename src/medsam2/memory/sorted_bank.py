@@ -10,7 +10,7 @@ from medsam2.memory.bank import PROMPTED_RECENCY, RECENT_MEMORIES, MemoryQuery
 from medsam2.memory.nearby import JUST_BEFORE, mask_before, out_of_reach
 from medsam2.memory.resampling import Resampling
 from medsam2.memory.similarity import image_of, similarity
-from medsam2.network import MemoryEntry, MemorySelection
+from medsam2.network import MemoryEntry, MemorySelection, SeenMask
 
 ELSEWHERE = -1_000_000
 """Indices of frames of another plane go down from this one: far from all that a sweep asks for."""
@@ -71,7 +71,7 @@ class SortedBank:
         self.policy, self.generator, self.ordered = policy, generator, ordered
         self.prompted: dict[int, MemoryEntry] = {}
         self.kept: list[MemoryEntry] = []
-        self._masks: dict[int, Tensor | None] = {}
+        self._masks: dict[int, SeenMask | None] = {}
         self._anchors: set[int] = set()
 
     def add_prompted(self, entry: MemoryEntry) -> None:

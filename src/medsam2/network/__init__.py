@@ -12,6 +12,7 @@ from medsam2.network.outputs import (
     MemorySelection,
     MemoryTokens,
     PointKind,
+    SeenMask,
 )
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "NetworkConfig",
     "PointKind",
     "Sam2Network",
+    "SeenMask",
     "agree_on_mask",
     "choose_mask",
 ]

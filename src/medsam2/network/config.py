@@ -42,6 +42,9 @@ class NetworkConfig:
         least_iou: on a frame without a prompt, a mask whose estimated intersection over union is below this is taken
             for none, [0, 1]. For a network that learnt to estimate 0 where the object is absent (the starter's); SAM 2
             did not, and believes the object score alone.
+        fine_layers: pairs of convolutions on the decoder's finest map (the starter's; none in SAM 2).
+        focus: an object is looked at through a square this many times as large as its box, which follows it from slice
+            to slice (the starter's); 0: always the whole frame, as SAM 2 does.
         size: input side in pixels that the network was trained at.
     """
 
@@ -58,6 +61,8 @@ class NetworkConfig:
     drawn_prompts: bool = False
     consensus: bool = False
     least_iou: float = 0.0
+    fine_layers: int = 0
+    focus: float = 0.0
     size: int = 1024
 
     def __post_init__(self) -> None:
@@ -67,6 +72,8 @@ class NetworkConfig:
             )
         if not 0 <= self.least_iou <= 1:
             raise ConfigurationError(f"least_iou is {self.least_iou}; an intersection over union lies in [0, 1]")
+        if self.focus and self.focus <= 1:
+            raise ConfigurationError(f"focus is {self.focus}; expected 0 (the whole frame) or more than 1 box")
         check_size(self.size)
 
     @classmethod
@@ -143,7 +150,9 @@ PRESETS: dict[str, NetworkConfig] = {
         drawn_prompts=True,
         consensus=True,
         least_iou=0.05,
-        size=256,
+        fine_layers=3,
+        focus=2.5,
+        size=128,
     ),
 }
 

@@ -18,10 +18,31 @@ STABILITY_THRESHOLD = 0.98
 """The mask for a clear prompt is trusted if moving the threshold by +-0.05 keeps 98 % of it (SAM 2's predictor)."""
 
 
+class FineLayer(nn.Module):
+    """Two convolutions on the stride-4 map beside a way past them: where exactly an edge runs is a local matter.
+
+    Not in SAM 2, whose decoder mixes no neighbours at its finest map; the starter has them (`fine_layers`).
+
+    Args:
+        width: channels of the map.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = LayerNorm2d(width)
+        self.spread = nn.Conv2d(width, 2 * width, kernel_size=3, padding=1)
+        self.gather = nn.Conv2d(2 * width, width, kernel_size=3, padding=1)
+
+    def forward(self, fine: Tensor) -> Tensor:
+        """(B, C, H, W) -> the same."""
+        mixed: Tensor = self.gather(F.gelu(self.spread(self.norm(fine))))
+        return fine + mixed
+
+
 class MaskDecoder(nn.Module):
     """Predicts four candidate masks, their quality, and whether the object is there at all."""
 
-    def __init__(self, width: int, feedforward: int) -> None:
+    def __init__(self, width: int, feedforward: int, fine_layers: int = 0) -> None:
         super().__init__()
         self.transformer = TwoWayTransformer(width, feedforward)
         self.object_score_token = nn.Embedding(1, width)
@@ -32,6 +53,7 @@ class MaskDecoder(nn.Module):
         self.upscale8 = nn.ConvTranspose2d(width, width // 4, kernel_size=2, stride=2)
         self.upscale_norm = LayerNorm2d(width // 4)
         self.upscale4 = nn.ConvTranspose2d(width // 4, width // 8, kernel_size=2, stride=2)
+        self.fine_layers = nn.Sequential(*(FineLayer(width // 8) for _ in range(fine_layers)))
         self.mask_heads = nn.ModuleList(MLP((width, width, width, width // 8)) for _ in range(CANDIDATES))
         self.iou_head = MLP((width, IOU_HIDDEN, IOU_HIDDEN, CANDIDATES))
         self.object_score_head = MLP((width, width, width, 1))
@@ -68,7 +90,7 @@ class MaskDecoder(nn.Module):
     def _masks(self, features: ImageFeatures, image: Tensor, mask_tokens: Tensor) -> Tensor:
         """(B, M, 4h, 4w): each mask token's filter over the upscaled image."""
         fine = F.gelu(self.upscale_norm(self.upscale8(image) + features.stride8))
-        fine = F.gelu(self.upscale4(fine) + features.stride4)
+        fine = self.fine_layers(F.gelu(self.upscale4(fine) + features.stride4))
         filters = torch.stack([head(mask_tokens[:, m]) for m, head in enumerate(self.mask_heads)], dim=1)
         return (filters @ fine.flatten(2)).unflatten(2, fine.shape[-2:])
 

@@ -43,7 +43,7 @@ class Sam2Network(nn.Module):
         self.image_encoder = Hiera(config)
         self.neck = Neck(self.image_encoder.widths, width)
         self.prompt_encoder = PromptEncoder(width, config.drawn_prompts)
-        self.mask_decoder = MaskDecoder(width, config.feedforward)
+        self.mask_decoder = MaskDecoder(width, config.feedforward, config.fine_layers)
         self.memory_layout = MemoryLayout(width, config.timed_memory)
         self.memory_attention = MemoryAttention(width, config.feedforward, config.memory_layers)
         self.memory_encoder = MemoryEncoder(width)

@@ -3,6 +3,7 @@
 B objects, F frames, C channels, S input side, h = w = S / 16, N points, M mask candidates (see ARCHITECTURE.md).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -52,11 +53,14 @@ class ImageFeatures:
         stride4: (F, C / 8, 4h, 4w), for the mask decoder's last upscaling.
         stride8: (F, C / 4, 2h, 2w), for its first.
         stride16: (F, C, h, w), what memory attention and decoder read.
+        regions: (F, 4) what part of its frame each shows: first and last column edge and row edge (x0, y0, x1, y1), as
+            shares of the frame; None: all of it.
     """
 
     stride4: Tensor
     stride8: Tensor
     stride16: Tensor
+    regions: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.stride16)
@@ -66,14 +70,32 @@ class ImageFeatures:
         """S, the input side in pixels."""
         return 4 * self.stride4.shape[-1]
 
+    @classmethod
+    def join(cls, parts: Sequence["ImageFeatures"]) -> "ImageFeatures":
+        """The features of several frames, or parts of them, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        known = [one.regions for one in parts if one.regions is not None]
+        return cls(
+            torch.cat([one.stride4 for one in parts]),
+            torch.cat([one.stride8 for one in parts]),
+            torch.cat([one.stride16 for one in parts]),
+            torch.cat(known) if len(known) == len(parts) else None,
+        )
+
     def take(self, index: Tensor | slice) -> "ImageFeatures":
         """The features of some frames, in the order of `index`; a frame may be taken several times."""
-        return ImageFeatures(self.stride4[index], self.stride8[index], self.stride16[index])
+        regions = None if self.regions is None else self.regions[index]
+        return ImageFeatures(self.stride4[index], self.stride8[index], self.stride16[index], regions)
 
     def expand(self, objects: int) -> "ImageFeatures":
         """One frame's features, shared by `objects` objects without a copy."""
-        maps = (self.stride4, self.stride8, self.stride16)
-        return ImageFeatures(*(one.expand(objects, -1, -1, -1) for one in maps))
+        stride4, stride8, stride16 = (
+            one.expand(objects, -1, -1, -1) for one in (self.stride4, self.stride8, self.stride16)
+        )
+        return ImageFeatures(
+            stride4, stride8, stride16, None if self.regions is None else self.regions.expand(objects, -1)
+        )
 
 
 @dataclass(frozen=True)
@@ -109,6 +131,24 @@ class ChosenMask:
 
 
 @dataclass(frozen=True)
+class SeenMask:
+    """The masks of B objects on a frame, and where on it they were looked for.
+
+    Attributes:
+        logits: (B, 1, 4h, 4w).
+        regions: (B, 4) as in `ImageFeatures`; None: the whole frame.
+    """
+
+    logits: Tensor
+    regions: Tensor | None = None
+
+    def of_object(self, index: int) -> "SeenMask":
+        """The mask of one object (B = 1)."""
+        one = slice(index, index + 1)
+        return SeenMask(self.logits[one], None if self.regions is None else self.regions[one])
+
+
+@dataclass(frozen=True)
 class MemoryEntry:
     """What is remembered of B objects on one frame.
 
@@ -119,7 +159,7 @@ class MemoryEntry:
         object_score: (B,) logit.
         frame: index of the frame.
         image: (B, C, h, w) the frame's own features before any memory, or None where no policy asks for them.
-        mask: (B, 1, 4h, 4w) mask logits, for a network that draws its prompts; else None.
+        mask: for a network that draws its prompts; else None.
     """
 
     features: Tensor
@@ -128,7 +168,7 @@ class MemoryEntry:
     object_score: Tensor
     frame: int
     image: Tensor | None = None
-    mask: Tensor | None = None
+    mask: SeenMask | None = None
 
     def without_image(self) -> "MemoryEntry":
         """The entry for a policy that does not compare frames: their features need not be kept."""
@@ -144,7 +184,7 @@ class MemoryEntry:
             self.object_score[one],
             self.frame,
             None if self.image is None else self.image[one],
-            None if self.mask is None else self.mask[one],
+            None if self.mask is None else self.mask.of_object(index),
         )
 
 
@@ -158,15 +198,15 @@ class MemorySelection:
             before, 6 for a prompted frame.
         pointers: object pointers, (1, C) each.
         times: for each, how long ago it was, as a share of the longest time looked back.
-        before: (1, 1, 4h, 4w) mask logits of the frame just before, where frames are ordered and the network draws its
-            prompts; else None.
+        before: the mask (B = 1) of the frame just before, where frames are ordered and the network draws its prompts;
+            else None.
     """
 
     entries: tuple[MemoryEntry, ...]
     recency: tuple[int, ...]
     pointers: tuple[Tensor, ...] = ()
     times: tuple[float, ...] = ()
-    before: Tensor | None = None
+    before: SeenMask | None = None
 
     @property
     def layout(self) -> tuple[int, int, bool]:

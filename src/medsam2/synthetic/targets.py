@@ -78,7 +78,8 @@ def _stands_out(clip: Clip, members: Tensor, frame: int) -> bool:
     """Whether inside and surroundings differ by a share of their deviations: weak edges yes, invisible ones no."""
     image = clip.images[frame] if clip.images.ndim == 3 else clip.images[frame].mean(0)
     mask = members.to(image.device)[clip.slab.instances[frame].long()]
-    around = F.max_pool2d(mask[None].float(), 7, 1, 3)[0].bool() & ~mask
+    tall = F.max_pool2d(mask[None].float(), (7, 1), 1, (3, 0))
+    around = F.max_pool2d(tall, (1, 7), 1, (0, 3))[0].bool() & ~mask
     total = torch.stack([_moments(image, mask), _moments(image, around)]).tolist()
     (mean, deviation), (mean_around, deviation_around) = total
     return abs(mean - mean_around) > MIN_CONTRAST * (deviation + deviation_around + 0.02)

@@ -1,7 +1,7 @@
 """One clip through the engine: prompted, propagated, corrected, judged (MedSAM-2 v2, section 4; SAM 2, appendix D)."""
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Generator, Tensor
@@ -28,6 +28,7 @@ class ClipBatch:
         clip_of: (B,) int64, the clip of each object.
         steps: (T,) the frames' places in the video, rising from 0; gaps are slices that were left out.
         ordered: (F,) whether a clip's frames are slices of one volume, or images without an order.
+        regions: (F, T, 4) what part of each frame is looked at, as in `ImageFeatures`; None: all of it.
     """
 
     images: Tensor
@@ -35,6 +36,7 @@ class ClipBatch:
     clip_of: Tensor
     steps: tuple[int, ...]
     ordered: tuple[bool, ...]
+    regions: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ class ClipRun:
 
     def __init__(self, network: Sam2Network, batch: ClipBatch, settings: ClipSettings, generator: Generator) -> None:
         self.network, self.batch, self.settings, self.generator = network, batch, settings, generator
-        flat = network.encode_image(batch.images.flatten(0, 1))
+        regions = None if batch.regions is None else batch.regions.flatten(0, 1)
+        flat = replace(network.encode_image(batch.images.flatten(0, 1)), regions=regions)
         self.features = [self._frame(flat, index) for index in range(len(batch.steps))]
         self.tracks = [Track(FifoBank(batch.ordered[clip])) for clip in batch.clip_of.tolist()]
         self.outcome = ClipOutcome(flat.stride16.new_zeros((), dtype=torch.float32))

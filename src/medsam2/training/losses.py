@@ -21,6 +21,10 @@ SCORE_WEIGHT = 1.5
 ABSENT_WEIGHT = 3.0
 """In clips most frames hold the object, in scans most do not: a frame without it counts for this many."""
 
+REGRET_WEIGHT = 1.0
+REGRET_SHARPNESS = 12.0
+"""Of the soft choice among candidates by their estimates: two that differ by .1 share their chances 3 to 1."""
+
 SECOND_CHOICE_WEIGHT = 0.3
 """Share with which the candidates that the prompt does not call for learn: the predictor falls back on them."""
 
@@ -34,6 +38,8 @@ class FrameLoss:
         iou: absolute error of the estimated IoU, mean over the candidates; where the object is absent, a mask that is
             not empty has an IoU of 0 (SAM 2 leaves these out; but the estimate decides what is remembered).
         score: cross-entropy of the object score, absence weighted.
+        choice: IoU that a soft choice by estimate loses against the best candidate; 0 where absent or clear. Estimates
+            may err little and still rank wrongly; this trains the rank.
         dice: Dice overlap of the mask that inference would choose, for the log; NaN where the object is absent.
         regret: IoU lost by choosing by estimate instead of by truth, for the log; NaN where absent or clear.
     """
@@ -41,12 +47,14 @@ class FrameLoss:
     mask: Tensor
     iou: Tensor
     score: Tensor
+    choice: Tensor
     dice: Tensor
     regret: Tensor
 
     def total(self) -> Tensor:
         """The weighted sum, mean over the objects."""
-        return (self.mask + IOU_WEIGHT * self.iou + SCORE_WEIGHT * self.score).mean()
+        estimates = IOU_WEIGHT * self.iou + REGRET_WEIGHT * self.choice
+        return (self.mask + estimates + SCORE_WEIGHT * self.score).mean()
 
 
 def frame_loss(prediction: MaskPrediction, truth: Tensor, ambiguous: Tensor) -> FrameLoss:
@@ -68,6 +76,7 @@ def frame_loss(prediction: MaskPrediction, truth: Tensor, ambiguous: Tensor) -> 
         mask=torch.where(present, first + SECOND_CHOICE_WEIGHT * second, 0.0),
         iou=(prediction.iou.float() - iou).abs().mean(1),
         score=_presence_loss(prediction.object_score.float(), present.float()),
+        choice=torch.where(present & ambiguous, _expected_regret(prediction.iou[:, 1:].float(), iou[:, 1:]), 0.0),
         **_for_the_log(prediction, iou, present, ambiguous),
     )
 
@@ -89,6 +98,7 @@ def consensus_loss(prediction: MaskPrediction, truth: Tensor) -> FrameLoss:
         mask=torch.where(present, _mask_loss(logits, soft_truth)[:, 0], 0.0),
         iou=(agreed.iou.float() - iou).abs(),
         score=_presence_loss(prediction.object_score.float(), present.float()),
+        choice=torch.zeros_like(iou),
         dice=torch.where(present, 2 * iou / (1 + iou), nothing),
         regret=nothing,
     )
@@ -110,6 +120,12 @@ def _presence_loss(score: Tensor, present: Tensor) -> Tensor:
     """Cross-entropy of the object score, (B,); frames without the object weigh more."""
     weight = torch.where(present > 0, 1.0, ABSENT_WEIGHT)
     return F.binary_cross_entropy_with_logits(score, present, weight, reduction="none")
+
+
+def _expected_regret(estimates: Tensor, iou: Tensor) -> Tensor:
+    """IoU that a soft choice by the estimates loses on average: (B, M), (B, M) -> (B,)."""
+    chances = (REGRET_SHARPNESS * estimates).softmax(1)
+    return (chances * (iou.amax(1, keepdim=True) - iou)).sum(1)
 
 
 def _for_the_log(prediction: MaskPrediction, iou: Tensor, present: Tensor, ambiguous: Tensor) -> dict[str, Tensor]:

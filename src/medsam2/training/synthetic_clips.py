@@ -12,6 +12,7 @@ from medsam2.synthetic import Clip, ClipRecipe, RandomSource, Slab, augment_slab
 from medsam2.synthetic.clips import draw_kind
 from medsam2.synthetic.targets import MIN_AREA
 from medsam2.training.clip_loss import ClipBatch
+from medsam2.training.crops import Crop, cut, follow
 
 LONGEST_GAP = 3
 """Slices of a clip may lie up to this many slices apart."""
@@ -19,10 +20,13 @@ LONGEST_GAP = 3
 ATTEMPTS = 20
 
 FEWEST_PIXELS = 96
-"""Of an object where it is prompted: six cells of the masks' stride-4 grid. Less cannot be drawn on it."""
+"""Of an object where it is prompted, as the network sees it: six cells of the masks' stride-4 grid."""
 
-CHOICE = 3
-"""Objects drawn for each that is kept."""
+INSIDE = 0.9
+"""Share of an object that must lie within the region that is looked at, to be prompted there."""
+
+CHOICE = 4
+"""Objects drawn for each look."""
 
 SCATTERED, SCATTERED_KEPT = 0.35, 0.15
 """People prompt organs and lesions more often than all cells or vessels at once: of the objects that fill less than the
@@ -37,13 +41,17 @@ class BatchShape:
         clips: F.
         frames: T of each.
         objects: of each clip.
-        size: S in pixels.
+        size: S in pixels, of what the network sees.
+        canvas: side in pixels of the frames that are painted.
+        looks: clips that are cut from one painted scene, each following another object; divides `clips`.
     """
 
     clips: int
     frames: int
     objects: int
     size: int
+    canvas: int = 256
+    looks: int = 1
 
 
 class SlabPool:
@@ -85,7 +93,7 @@ class SyntheticClips:
         shape: of each batch.
         generator: origin of all randomness, on the CPU; advanced.
         device: where clips are made.
-        recipe: of the slabs; its size is replaced by the batch's, and it has at least twice as many frames.
+        recipe: of the slabs; its size is replaced by the batch's canvas, and it has at least twice as many frames.
     """
 
     def __init__(
@@ -93,18 +101,24 @@ class SyntheticClips:
     ) -> None:
         self.shape, self.generator, self.device = shape, generator, device
         recipe = recipe or ClipRecipe()
-        slab = replace(recipe, size=shape.size, frames=max(recipe.frames, 2 * shape.frames))
+        slab = replace(recipe, size=shape.canvas, frames=max(recipe.frames, 2 * shape.frames))
         self.pool = SlabPool(slab, generator, device)
 
     def next_batch(self) -> ClipBatch:
         """Make a batch. All its clips share the places of their frames in the video."""
         steps = self._steps()
-        clips = [self._clip(steps) for _ in range(self.shape.clips)]
-        channels = max(images.shape[1] for images, _, _ in clips)
-        images = torch.stack([normalise(images.expand(-1, channels, -1, -1)) for images, _, _ in clips])
-        clip_of = torch.arange(len(clips), device=self.device).repeat_interleave(self.shape.objects)
-        masks = torch.cat([masks for _, masks, _ in clips])
-        return ClipBatch(images, masks, clip_of, steps, tuple(ordered for _, _, ordered in clips))
+        crops: list[Crop] = []
+        ordered: list[bool] = []
+        while len(crops) < self.shape.clips:
+            looks, of_volume = self._scene(steps)
+            crops += looks
+            ordered += [of_volume] * len(looks)
+        crops, ordered = crops[: self.shape.clips], ordered[: self.shape.clips]
+        channels = max(crop.images.shape[1] for crop in crops)
+        images = torch.stack([normalise(crop.images.expand(-1, channels, -1, -1)) for crop in crops])
+        clip_of = torch.arange(len(crops), device=self.device).repeat_interleave(self.shape.objects)
+        masks = torch.cat([crop.masks for crop in crops])
+        return ClipBatch(images, masks, clip_of, steps, tuple(ordered), torch.stack([crop.regions for crop in crops]))
 
     def _steps(self) -> tuple[int, ...]:
         """Places of the frames, from 0, with gaps that fit into a slab."""
@@ -112,26 +126,41 @@ class SyntheticClips:
         gap = int(torch.randint(1, max(longest, 1) + 1, (), generator=self.generator))
         return tuple(index * gap for index in range(self.shape.frames))
 
-    def _clip(self, steps: tuple[int, ...]) -> tuple[Tensor, Tensor, bool]:
-        """Images (T, C, S, S) in [0, 1] and masks (objects, T, S, S) of one clip, and whether it is ordered."""
+    def _scene(self, steps: tuple[int, ...]) -> tuple[list[Crop], bool]:
+        """Several looks at one painted scene, and whether it is ordered."""
         for _ in range(ATTEMPTS):
             slab = self._window(self.pool.draw(), steps)
             clip = Clip(render(slab, self.pool.source), slab.labels, slab.ordered, slab)
             try:
-                drawn = sample_targets(clip, CHOICE * self.shape.objects, self.generator, first_frame_share=1.0)
+                drawn = sample_targets(clip, CHOICE * self.shape.looks, self.generator, first_frame_share=1.0).masks
             except ShapeError:  # the window holds nothing worth prompting
                 continue
-            rows = self._worth_prompting(drawn.masks[:, 0])
-            if len(rows):
-                chosen = rows[torch.arange(self.shape.objects, device=rows.device) % len(rows)]
-                images = clip.images if clip.images.ndim == 4 else clip.images[:, None]
-                return images, drawn.masks[chosen], slab.ordered
+            images = clip.images if clip.images.ndim == 4 else clip.images[:, None]
+            rows = self._worth_prompting(drawn[:, 0])[: self.shape.looks]
+            found = [look for row in rows if (look := self._look(images, drawn, int(row), slab.ordered)) is not None]
+            if found:
+                return found, slab.ordered
         raise ShapeError(f"no promptable object in {ATTEMPTS} slabs of {self.pool.recipe}")
 
+    def _look(self, images: Tensor, masks: Tensor, main: int, ordered: bool) -> Crop | None:
+        """A clip that follows one object, with others that can be prompted in it; None if it is cut too small."""
+        regions = follow(masks[main], self.pool.source, ordered)
+        crop = cut(images, masks, regions, self.shape.size, self.pool.source)
+        area = crop.masks[:, 0].flatten(1).float().sum(1)
+        first = regions[0]
+        kept = masks[:, 0, first.y0 : first.y1, first.x0 : first.x1].flatten(1).float().sum(1)
+        inside = kept >= INSIDE * masks[:, 0].flatten(1).float().sum(1)
+        large = (area >= FEWEST_PIXELS) & inside
+        if not bool(large[main]):
+            return None
+        others = [row for row in large.nonzero()[:, 0].tolist() if row != main]
+        rows = ([main] + others[: self.shape.objects - 1] + [main] * self.shape.objects)[: self.shape.objects]
+        return replace(crop, masks=crop.masks[rows])
+
     def _worth_prompting(self, masks: Tensor) -> Tensor:
-        """Rows of the objects (O, S, S) that are large enough, the scattered ones thinned out."""
+        """Rows of the objects (O, R, R) that are large enough, the scattered ones thinned out."""
         area = masks.flatten(1).float().sum(1)
-        large = area >= max(MIN_AREA * self.shape.size**2, FEWEST_PIXELS)
+        large = area >= MIN_AREA * self.shape.canvas**2
         box = masks.any(1).float().sum(1) * masks.any(2).float().sum(1)
         kept = torch.rand(len(masks), generator=self.generator).to(masks.device) < SCATTERED_KEPT
         return (large & ((area / box.clamp_min(1) >= SCATTERED) | kept)).nonzero()[:, 0]

@@ -1,0 +1,72 @@
+"""Where to look on a prompted slice (`NetworkConfig.focus`): at the object, with as much around it as was trained."""
+
+import numpy as np
+import torch
+
+from medsam2.engine.prompting import object_prompt
+from medsam2.engine.propagate import EncodedFrames
+from medsam2.engine.track import Moment, ObjectPrompt, Track, advance
+from medsam2.frames import FrameStack, Region
+from medsam2.memory import FifoBank
+from medsam2.network import Sam2Network
+from medsam2.prompts import SlicePrompt
+
+Box = tuple[float, float, float, float]
+
+BLIND_SHARE = 0.3
+"""Of the frame, around the clicks, where a first look finds nothing."""
+
+
+def focused_prompt(network: Sam2Network, frames: FrameStack, frame: int, prompt: SlicePrompt) -> ObjectPrompt:
+    """Lay an object's prompts on one slice into the pixels of the region that is looked at.
+
+    A box and a drawn mask tell how large the object is. A click does not: the whole slice is looked at first, and then
+    what was found there from near.
+
+    Args:
+        network: says whether it focuses (`NetworkConfig.focus`); SAM 2 does not.
+        frames: the slices, whole.
+        frame: index of the slice.
+        prompt: a mask alone, or points and a box.
+    """
+    if not network.config.focus:
+        return object_prompt(prompt, frames, network.device)
+    box = _given_box(prompt) or _found_box(network, frames, frame, prompt)
+    region = Region.around(box, network.config.focus, frames.frame_shape)
+    return object_prompt(prompt, frames.through(region), network.device)
+
+
+def _given_box(prompt: SlicePrompt) -> Box | None:
+    """The box of what was prompted, all clicks included; None if there are only clicks."""
+    if prompt.mask is not None:
+        rows, columns = np.flatnonzero(prompt.mask.any(1)), np.flatnonzero(prompt.mask.any(0))
+        return float(columns[0]), float(rows[0]), float(columns[-1]), float(rows[-1])
+    if prompt.box is None:
+        return None
+    return _with_clicks((prompt.box.x0, prompt.box.y0, prompt.box.x1, prompt.box.y1), prompt)
+
+
+def _found_box(network: Sam2Network, frames: FrameStack, frame: int, prompt: SlicePrompt) -> Box:
+    """The box of what a look at the whole slice finds, all clicks included."""
+    whole = Region.whole(frames.frame_shape)
+    track = Track(FifoBank(), {frame: object_prompt(prompt, frames.through(whole), network.device)})
+    there = torch.ones(1, dtype=torch.bool, device=network.device)
+    with torch.inference_mode():
+        features = EncodedFrames(network, frames).seen(frame, [whole])
+        (found,) = advance(network, features, [track], Moment(frame, 1, len(frames)), there)
+    extent = whole.extent(found.prediction.logits[0] > 0)
+    return _with_clicks(extent, prompt) if extent else _blind_box(network, frames, prompt)
+
+
+def _blind_box(network: Sam2Network, frames: FrameStack, prompt: SlicePrompt) -> Box:
+    """A box around the clicks through whose region a good part of the slice is seen."""
+    half = BLIND_SHARE * max(frames.frame_shape) / network.config.focus / 2
+    clicks = [(point.x, point.y) for point in prompt.points]
+    x, y = np.mean(clicks, axis=0).tolist()
+    return _with_clicks((x - half, y - half, x + half, y + half), prompt)
+
+
+def _with_clicks(box: Box, prompt: SlicePrompt) -> Box:
+    x = [box[0], box[2], *(point.x for point in prompt.points)]
+    y = [box[1], box[3], *(point.y for point in prompt.points)]
+    return min(x), min(y), max(x), max(y)
