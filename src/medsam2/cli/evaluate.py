@@ -1,6 +1,6 @@
 """`medsam2 evaluate`: how good a model is, beside what needs no model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
@@ -15,6 +15,7 @@ from rich.text import Text
 from medsam2.cli.ablation import Asked, ablate
 from medsam2.cli.options import Debug, Device, Model, Quiet, Verbose
 from medsam2.cli.output import Output
+from medsam2.cli.paper_table import check_data, show_beside
 from medsam2.datasets import LAYOUTS, CaseSet, Choice, layout_at, open_dataset
 from medsam2.engine.volume_run import SegmentSettings
 from medsam2.errors import ConfigurationError, FormatError
@@ -38,6 +39,7 @@ from medsam2.evaluation import (
 from medsam2.evaluation.challenge_table import HEADINGS, ChallengeRow, challenge_rows, write_challenge_table
 from medsam2.evaluation.headings import BASELINE_NAMES, MEASURES, ROWS
 from medsam2.evaluation.html_report import html_report
+from medsam2.evaluation.paper_tables import PaperTable, paper_table
 from medsam2.evaluation.protocol_options import ProtocolOptions
 from medsam2.evaluation.protocols import ONE_PROMPT
 from medsam2.evaluation.scores import is_known
@@ -129,6 +131,10 @@ def evaluate_command(
     ] = 1,
     seed: Annotated[int, typer.Option(help="Of what protocols draw at random.")] = 0,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the scores.")] = Path("evaluation-output"),
+    table: Annotated[
+        str | None,
+        typer.Option("--paper-table", help="Show the result beside a table of the paper: btcv or refuge2."),
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Also write one page with tables, plots, the worst cases.")] = None,
     split: Annotated[str | None, typer.Option(help="Only cases of this split, e.g. test.")] = None,
     splits: Annotated[Path | None, typer.Option(help="JSON file of patients by split, in place of the set's.")] = None,
@@ -150,7 +156,8 @@ def evaluate_command(
 
     A run that was interrupted goes on where it was if it is started again with the same flags.
     """
-    protocols = parse_protocols(protocol)
+    compared = None if table is None else paper_table(table)
+    protocols = compared.protocols if compared and protocol == ALL_PROTOCOLS else parse_protocols(protocol)
     measured = VolumeMetrics(parse_metrics(metrics), tolerance_mm)
     options = ProtocolOptions(measured, share, templates, seed)
     settings = SegmentSettings(memory=memory, size=size, patience=patience)
@@ -160,6 +167,8 @@ def evaluate_command(
         chosen = find_set(on, Choice(split, channel, cases, splits), progress)
     if split is None and len(known := chosen.facts.get("splits", ())) > 1:
         out.warn(f"cases of the splits {' and '.join(known)} are scored together; --split takes one of them")
+    if compared:
+        check_data(compared, chosen, out)
     segmenter = Segmenter.from_pretrained(model, device)
     if asked:
         ablate(asked, segmenter, chosen, settings, out)
@@ -173,22 +182,30 @@ def evaluate_command(
         for case in evaluate(segmenter, chosen, protocols, settings, log, progress, options):
             scored.append(case)
             out.detail(f"{case.name}: {len(case.scores)} structures")
-    written: tuple[Path, ...] = write_scores(header, scored, output)
-    if challenge := challenge_rows(scored):
-        write_challenge_table(challenge, output / "cvpr2025.csv")
-        written = (*written, output / "cvpr2025.csv")
+    written = list(write_scores(header, scored, output))
     if html is not None:
         with out.progress("drawing the worst cases") as progress:
             worst = list(draw_worst(segmenter, chosen, scored, settings, options, progress))
         write_page(html_report(header, scored, worst), html)
-        written = (*written, html)
+        written.append(html)
     log.remove()
     _tell(out, [row for case in scored for row in case.scores])
     if measured.need_masks:
         out.table(measure_table(scored, measured))
-    if challenge:
-        out.table(challenge_summary(challenge))
+    written += _tell_compared(out, scored, compared, output)
     out.say(f"wrote {', '.join(str(path) for path in written)}")
+
+
+def _tell_compared(
+    out: Output, scored: Sequence[ScoredCase], compared: PaperTable | None, folder: Path
+) -> Iterator[Path]:
+    """What compares with others' numbers: the challenge's table and the paper's; gives the files."""
+    if challenge := challenge_rows(scored):
+        out.table(challenge_summary(challenge))
+        write_challenge_table(challenge, folder / "cvpr2025.csv")
+        yield folder / "cvpr2025.csv"
+    if compared:
+        yield show_beside(compared, scored, folder, out)
 
 
 def find_set(on: str, choice: Choice, progress: Callable[[int, int], None] | None = None) -> CaseSet:
