@@ -1,4 +1,6 @@
-"""Where to look on a prompted slice (`NetworkConfig.focus`): at the object, with as much around it as was trained."""
+"""Where to look (`NetworkConfig.focus`): at the object, with as much around it as was trained."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -7,7 +9,7 @@ from medsam2.engine.prompting import object_prompt
 from medsam2.engine.propagate import EncodedFrames
 from medsam2.engine.track import Moment, ObjectPrompt, Track, advance
 from medsam2.frames import FrameStack, Region
-from medsam2.memory import FifoBank
+from medsam2.memory import FifoBank, FrozenBank
 from medsam2.network import Sam2Network
 from medsam2.prompts import SlicePrompt
 
@@ -34,6 +36,34 @@ def focused_prompt(network: Sam2Network, frames: FrameStack, frame: int, prompt:
     box = _given_box(prompt) or _found_box(network, frames, frame, prompt)
     region = Region.around(box, network.config.focus, frames.frame_shape)
     return object_prompt(prompt, frames.through(region), network.device)
+
+
+def search(encoded: EncodedFrames, frame: int, tracks: Sequence[Track], moment: Moment) -> list[Region | None]:
+    """Where on a frame to look for objects of which nothing is known but what they look like.
+
+    The whole frame is looked at with each object's memories; where it is found, it is to be seen from near.
+
+    Args:
+        encoded: the frames.
+        frame: index of the one to look at.
+        tracks: the objects; their memories stay as they are.
+        moment: the frame's place in the video that the memories are of.
+
+    Returns:
+        A region for each; all None for a network that does not focus.
+    """
+    network, shape = encoded.network, encoded.frames.frame_shape
+    if not network.config.focus:
+        return [None] * len(tracks)
+    whole = Region.whole(shape)
+    regions: list[Region | None] = [whole] * len(tracks)
+    looking = [Track(FrozenBank(track.bank)) for track in tracks]
+    with torch.inference_mode():
+        for found in advance(network, encoded.seen(frame, [whole]), looking, moment):
+            for place, row in enumerate(found.rows):
+                if extent := whole.extent(found.prediction.logits[place] > 0):
+                    regions[row] = Region.around(extent, network.config.focus, shape)
+    return regions
 
 
 def _given_box(prompt: SlicePrompt) -> Box | None:

@@ -12,15 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from medsam2.engine.focus import focused_prompt, search
 from medsam2.engine.instances import separate_instances
 from medsam2.engine.labels import LabelAssembly
-from medsam2.engine.prompting import object_prompt
+from medsam2.engine.propagate import EncodedFrames
 from medsam2.engine.set_log import SetLog
 from medsam2.engine.set_result import ImageMask, ImageObject, SetResult, SetSettings, set_warnings
 from medsam2.engine.track import Moment, Track, advance
 from medsam2.engine.volume_run import Progress
 from medsam2.errors import FormatError, InputError, PromptError
-from medsam2.frames import FrameStack, ImageSet, SetImage
+from medsam2.frames import FrameStack, ImageSet, Region, SetImage
 from medsam2.memory import FrozenBank, MemoryBank, MemoryQuery, new_banks
 from medsam2.network import ImageFeatures, Sam2Network
 from medsam2.prompts import PromptSet, SlicePrompt
@@ -44,12 +45,13 @@ class _Template:
 
 @dataclass(frozen=True, eq=False)
 class _Look:
-    """What the network says of one object on one image; `logits` is (4h, 4w) float32."""
+    """What the network says of one object on one image; `logits` (4h, 4w) float32 show the region."""
 
     logits: Tensor
     confidence: float
     object_score: float
     in_memory: bool
+    region: Region | None
 
 
 class SetRun:
@@ -142,7 +144,7 @@ class SetRun:
         for one in prompts.resolve(stack.plane_view.geometry, stack.plane_view.plane):
             row = labels.index(one.label)
             laid[row] = one.slices[0]
-            self._tracks[row].prompts[visit] = object_prompt(one.slices[0], stack, self.network.device)
+            self._tracks[row].prompts[visit] = focused_prompt(self.network, stack, 0, one.slices[0])
         return _Template(position, visit, MappingProxyType(laid))
 
     def _open(self) -> list[int]:
@@ -208,17 +210,22 @@ class SetRun:
     ) -> dict[int, _Look]:
         """Take some of the tracks to an image. The user is believed that an object is where it is prompted."""
         moment = Moment(visit, 1, len(self.images))
+        encoded, chosen = EncodedFrames(self.network, stack), [tracks[row] for row in rows]
         looks = {}
         with torch.inference_mode():
-            features = self.network.encode_image(stack.frame(0)[None].to(self.network.device))
+            known = [track.prompts[visit].region for track in chosen] if prompted else None
+            regions = known or search(encoded, 0, chosen, moment)
+            features = encoded.seen(0, regions)
             present = torch.ones(len(rows), dtype=torch.bool, device=self.network.device) if prompted else None
-            for one in advance(self.network, features, [tracks[row] for row in rows], moment, present):
+            for one in advance(self.network, features, chosen, moment, present):
                 for place, index in enumerate(one.rows):
+                    own = features if len(features) == 1 else features.take(slice(index, index + 1))
                     looks[rows[index]] = _Look(
                         logits=one.prediction.logits[place].float().cpu(),
                         confidence=float(one.prediction.iou[place]) if one.prediction.present[place] else 0.0,
                         object_score=float(one.prediction.object_score[place]),
-                        in_memory=_is_remembered(tracks[rows[index]].bank, features, moment),
+                        in_memory=_is_remembered(chosen[index].bank, own, moment),
+                        region=regions[index],
                     )
         return looks
 
@@ -301,7 +308,7 @@ def _write(assembly: LabelAssembly, stack: FrameStack, label: int, look: _Look, 
     if prompt is not None and prompt.mask is not None:
         assembly.write_drawn(stack.plane_view, 0, label, prompt.mask)
         return True
-    logits = stack.logits_to_frame(look.logits).numpy()
+    logits = stack.through(look.region).logits_to_frame(look.logits).numpy()
     assembly.write(stack.plane_view, 0, label, logits, prompt is not None)
     return bool((logits > 0).any())
 

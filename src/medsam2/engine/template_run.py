@@ -11,7 +11,7 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
-from medsam2.engine.prompting import object_prompt
+from medsam2.engine.focus import focused_prompt, search
 from medsam2.engine.propagate import EncodedFrames
 from medsam2.engine.track import Moment, Track, advance
 from medsam2.engine.volume_run import (
@@ -26,7 +26,7 @@ from medsam2.engine.volume_run import (
     slice_index,
 )
 from medsam2.errors import ConfigurationError, PromptError
-from medsam2.frames import FrameStack, choose_window
+from medsam2.frames import FrameStack, Region, choose_window
 from medsam2.memory import FrozenBank
 from medsam2.network import Sam2Network
 from medsam2.prompts import PromptSet, ResolvedObject, SlicePrompt
@@ -41,11 +41,13 @@ class Sighting:
         frame: of the plane's view.
         confidence: estimated intersection over union, [0, 1].
         logits: (4h, 4w) mask logits.
+        region: the part of the frame that they show; None: all of it.
     """
 
     frame: int
     confidence: float
     logits: Tensor
+    region: Region | None = None
 
 
 class TemplateRun:
@@ -134,12 +136,13 @@ class TemplateRun:
         for visit, frame in enumerate(prompted):
             rows = [row for row, one in enumerate(objects) if frame in one.slices]
             for row in rows:
-                prompt = object_prompt(objects[row].slices[frame], frames, self.network.device)
+                prompt = focused_prompt(self.network, frames, frame, objects[row].slices[frame])
                 tracks[row].prompts[visit] = prompt
             present = torch.ones(len(rows), dtype=torch.bool, device=self.network.device)
             with torch.inference_mode():
                 some = [tracks[row] for row in rows]
-                advance(self.network, encoded[frame], some, Moment(visit, 1, len(frames)), present)
+                features = encoded.seen(frame, [track.prompts[visit].region for track in some])
+                advance(self.network, features, some, Moment(visit, 1, len(frames)), present)
         return len(prompted)
 
     def _search(
@@ -147,16 +150,17 @@ class TemplateRun:
     ) -> None:
         """Look at each slice with the template's memory alone, and note where each object is seen best."""
         frames = self._stack(self.volume, plane)
+        encoded = EncodedFrames(self.network, frames)
         looking = [Track(FrozenBank(track.bank)) for track in tracks]
         moment = Moment(visits, 1, len(frames) + visits)
         for frame in range(len(frames)):
             with torch.inference_mode():
-                features = self.network.encode_image(frames.frame(frame)[None].to(self.network.device))
-                for one in advance(self.network, features, looking, moment):
+                regions = search(encoded, frame, looking, moment)
+                for one in advance(self.network, encoded.seen(frame, regions), looking, moment):
                     for place, row in enumerate(one.rows):
                         logits = one.prediction.logits[place].float().cpu()
                         if (logits > 0).any():
-                            seen = Sighting(frame, float(one.prediction.iou[place]), logits)
+                            seen = Sighting(frame, float(one.prediction.iou[place]), logits, regions[row])
                             self._note(objects[row].label, seen)
             if progress:
                 progress(frame + 1, len(frames))
@@ -169,7 +173,8 @@ class TemplateRun:
     def _beginning(self, one: ResolvedObject) -> ResolvedObject:
         """The object as if it had been drawn where it was seen best."""
         seen = self.sightings[one.label]
-        mask = self._stack(self.volume, one.plane).logits_to_frame(seen.logits).numpy() > 0
+        frames = self._stack(self.volume, one.plane).through(seen.region)
+        mask = frames.logits_to_frame(seen.logits).numpy() > 0
         return ResolvedObject(one.name, one.label, one.plane, {seen.frame: SlicePrompt(mask=mask)})
 
     def _stack(self, volume: Volume, plane: Plane) -> FrameStack:
