@@ -58,6 +58,11 @@ def test_tables_have_protocols_beside_their_baselines(header, scored):
     assert [one[2] for one in rows if one[0] == "liver"] == ["0.600 (3)\n[0.100, 0.900]"]
 
 
+def test_the_spread_over_templates_is_told(header):
+    case = ScoredCase("eyes, all 9 pictures", "i", "l", 9, (row("eyes", "disc", mask_set=0.5, mask_set_std=0.125),))
+    assert ["mask -&gt; set", "0.500 ± 0.125", "", "1", "", "", ""] in cells(html_report(header, [case]))
+
+
 def test_what_was_run_is_told(header, scored):
     page = html_report(header, scored)
     assert ["split", "test"] in cells(page)

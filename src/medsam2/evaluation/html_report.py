@@ -18,6 +18,8 @@ from medsam2.reporting.evaluation_plots import Dot, Strip, scatter_plot, strip_p
 MOST_STRIPS = 30
 """Structures of a plot; more are only in the table."""
 
+BESIDE = "Baselines, indented, need no model. After ±, where templates were drawn: standard deviation over the runs."
+
 NOT_PLOTTED = ("click_best",)
 """Columns that no user would get."""
 
@@ -42,7 +44,7 @@ def html_report(header: Mapping[str, Any], scored: Sequence[ScoredCase], worst: 
     )
     sections = [
         Section("What was run", [Facts(_run_facts(header))]),
-        Section("Dice by protocol", [_protocol_table(scored, columns)], "Baselines, indented, need no model."),
+        Section("Dice by protocol", [_protocol_table(scored, columns)], BESIDE),
         *_measures(header, scored, columns),
         Section("Dice by structure", [_structure_table(scored, columns)], "Mean, number of cases, interval."),
         *_plots(rows, columns),
@@ -75,7 +77,8 @@ def _protocol_table(scored: Sequence[ScoredCase], columns: Sequence[str]) -> Pag
     for column in columns:
         mean, count = averages[column]
         shares = [_share(averages, f"{column}_{what}") for what in ("false", "missed")]
-        table.append([ROWS[column], f"{mean:.3f}", _interval(scored, column), str(count), *shares, ""])
+        spread = f" ± {averages[f'{column}_std'][0]:.3f}" if f"{column}_std" in averages else ""
+        table.append([ROWS[column], f"{mean:.3f}{spread}", _interval(scored, column), str(count), *shares, ""])
         for one in against.get(column, ()):
             minor.add(len(table))
             interval = _interval(scored, one.baseline)
