@@ -25,6 +25,7 @@ TESTED_THROUGH = {
     # Flags and output have no behaviour outside a command.
     "cli/options.py": "cli/test_segment.py",
     "cli/output.py": "cli/test_segment.py",
+    "cli/report_flags.py": "cli/test_segment.py",
     # What readers of annotations share has no behaviour outside them.
     "io/annotated_series.py": "io/test_seg_annotations.py",
     "io/annotation_files.py": "cli/test_prompt_flags.py",

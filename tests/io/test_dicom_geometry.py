@@ -137,17 +137,17 @@ def test_a_single_slice_is_as_thick_as_it_says(tmp_path):
     np.testing.assert_allclose(read_volume(tmp_path / "a").geometry.affine[:3, 2], 2.5 * normal(OBLIQUE))
     bare = read_volume(tmp_path / "b")
     np.testing.assert_allclose(bare.geometry.affine[:3, 2], normal(OBLIQUE))
-    assert bare.source.notes == ("IM000 says no slice thickness; 1 mm was assumed.",)
+    assert bare.source.notes == ("The image says no slice thickness; 1 mm was assumed.",)
 
 
 def test_pictures_take_the_spacing_that_there_is(tmp_path):
     pixels = values(1)[0]
     for name, elements, spacing, words in (
-        ("none", {}, (1, 1), "says no pixel spacing; 1 mm was assumed"),
+        ("none", {}, (1, 1), "say no pixel spacing; 1 mm was assumed"),
         ("spacing", {"PixelSpacing": [0.2, 0.3]}, (0.3, 0.2), ""),
         ("detector", {"ImagerPixelSpacing": [0.2, 0.3]}, (0.3, 0.2), "is that at the detector"),
         ("both", {"ImagerPixelSpacing": [1, 1], "PixelSpacing": [0.2, 0.3]}, (0.3, 0.2), ""),
-        ("zero", {"PixelSpacing": [0, 0]}, (1, 1), "says no pixel spacing"),
+        ("zero", {"PixelSpacing": [0, 0]}, (1, 1), "say no pixel spacing"),
     ):
         volume = read_volume(write(picture(pixels, Modality="DX", **elements), tmp_path / name))
         assert np.array_equal(volume.geometry.affine, np.diag([*spacing, 1, 1])), name

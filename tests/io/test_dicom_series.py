@@ -23,8 +23,8 @@ def test_the_only_volume_is_taken_and_the_rest_told():
 
     assert chosen.number == 2
     assert told == (
-        "Of 3 series, the only volume was read: series 2: CT, 300 slices of 512 x 512 (1.2.3.2). "
-        "Left out: series 1: CT, 2 slices of 512 x 512 (1.2.3.1); series 3: OT, 1 slices of 512 x 512 (1.2.3.3)."
+        "Of 3 series, the only volume was read: series 2: CT, 300 slices of 512 x 512. "
+        "Left out: series 1: CT, 2 slices of 512 x 512; series 3: OT, 1 slices of 512 x 512."
     )
 
 

@@ -138,7 +138,7 @@ def test_files_that_are_there_twice_are_read_once(tmp_path):
     volume = read_volume(tmp_path)
 
     assert np.array_equal(volume.array, VALUES)
-    assert volume.source.notes == ("2 slices are there twice and read once, e.g. IM000.",)
+    assert volume.source.notes == ("2 slices are there twice and read once.",)
     assert len(volume.source.header.files) == 12
 
 

@@ -48,6 +48,7 @@ def test_what_is_said_of_the_run(result, geometry, volume):
             "spacing_mm": [1.0, 1.0, 2.5],
             "orientation": "LPS",
             "rgb": False,
+            "notes": [],
             "other_files": {"reference": "truth.nii.gz"},
         },
         "settings": {

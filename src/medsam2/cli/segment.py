@@ -8,21 +8,24 @@ import typer
 from medsam2.cli.options import Debug, Device, Memory, MemoryOption, MemorySeed, Model, Quiet, Verbose
 from medsam2.cli.output import Output
 from medsam2.cli.prompt_flags import PromptFlags, collect_prompts
+from medsam2.cli.report_flags import ReportFlags
+from medsam2.cli.scan_flags import ScanFlags
 from medsam2.engine.volume_run import Fusion, SegmentationResult, SegmentSettings
-from medsam2.errors import ConfigurationError, FormatError
+from medsam2.errors import ConfigurationError
 from medsam2.io import Algorithm, LabelFormat, check_output, read_volume, write_segmentation
 from medsam2.memory import MemoryOptions
 from medsam2.prompts import CoordinateSpace, prompts_to_json
-from medsam2.reporting import build_report, object_statistics, preview, result_table, write_preview, write_report
+from medsam2.reporting import build_report, result_table
 from medsam2.segmenter import DEFAULT_MODEL, Segmenter
 from medsam2.spatial import Plane
 
 
 def segment(
+    *,
     input_file: Annotated[
-        Path,
+        Path | None,
         typer.Option("-i", "--input", help="Scan: NIfTI, NRRD, MHA, PNG, JPEG, TIFF; DICOM as folder, zip or file."),
-    ],
+    ] = None,
     output_file: Annotated[Path, typer.Option("-o", "--output", help="Label map to write, in the input's geometry.")],
     as_format: Annotated[
         LabelFormat | None,
@@ -68,8 +71,16 @@ def segment(
         int | None, typer.Option(help="Which volume of a 4-D file, or of a DICOM series of several, from 0.")
     ] = None,
     series: Annotated[str | None, typer.Option(help="Which DICOM series: its number, UID, or a UID's start.")] = None,
+    dicomweb: Annotated[
+        str | None, typer.Option(help="URL of a PACS (DICOMweb) that holds the series of --series; see docs/pacs.md.")
+    ] = None,
+    study: Annotated[str | None, typer.Option(help="UID of the series' study, for a PACS that needs it.")] = None,
+    store: Annotated[bool, typer.Option("--store", help="Store the output (.dcm) in the PACS, too.")] = False,
+    pacs_timeout: Annotated[float, typer.Option(help="Seconds that the PACS may be silent.")] = 60.0,
     statistics: Annotated[bool, typer.Option(help="Measure intensity and extent of each object.")] = False,
     report: Annotated[Path | None, typer.Option(help="JSON report to write.")] = None,
+    html: Annotated[Path | None, typer.Option(help="HTML report with pictures to write, one file.")] = None,
+    identify: Annotated[bool, typer.Option("--identify", help="Name the series by its UIDs in the reports.")] = False,
     preview_file: Annotated[Path | None, typer.Option("--preview", help="PNG picture of the result to write.")] = None,
     device: Device = "auto",
     quiet: Quiet = False,
@@ -91,13 +102,14 @@ def segment(
         fill_holes=fill_holes,
     )
     flags = PromptFlags(tuple(point or ()), tuple(box or ()), tuple(mask or ()), prompts, space, name)
-    for file in (output_file, report, preview_file):
-        if file is not None and file.exists() and input_file.exists() and file.samefile(input_file):
-            raise FormatError(f"{file} is the input itself; choose another output")
+    scan = ScanFlags(
+        input_file, output_file, as_format, volume_index, series, dicomweb, study, store, timeout=pacs_timeout
+    )
+    reports = ReportFlags(report, html, preview_file, statistics, identify)
+    scan.refuse_overwriting(*reports.files)
     out = Output(quiet, verbose)
-    volume = read_volume(input_file, volume_index, series)
-    for note in volume.source.notes if volume.source is not None else ():
-        out.warn(note)
+    pacs = scan.pacs()
+    volume = scan.read(pacs, out)
     check_output(volume, output_file, as_format)
     prompted = volume if template is None else read_volume(template)
     prompt_set = collect_prompts(flags, prompted, out.warn)
@@ -111,15 +123,16 @@ def segment(
     made_by = Algorithm(segmenter.card.name)
     for lost in write_segmentation(result.segmentation, output_file, as_format, made_by):
         out.warn(lost)
-    measured = object_statistics(volume, result.segmentation) if statistics else None
-    if report is not None:
-        told = prompts_to_json(prompt_set, lambda *_: flags.mask_source)
-        others = flags.other_files | ({} if template is None else {"template": template})
-        write_report(build_report(result, volume, segmenter.describe(), told, measured, others), report)
-    if preview_file is not None:
-        resolved = prompt_set.resolve(volume.geometry, plane) if template is None else []
-        write_preview(preview(volume, result, resolved), preview_file)
+    resolved = prompt_set.resolve(volume.geometry, plane) if template is None else []
+    told = prompts_to_json(prompt_set, lambda *_: flags.mask_source)
+    others = flags.other_files | ({} if template is None else {"template": template})
+    measured = reports.measured(volume, result)
+    content = build_report(result, volume, segmenter.describe(), told, measured, others)
+    reports.write(content, volume, result, resolved)
     _tell(out, result, output_file)
+    if store and pacs is not None:
+        pacs.store(output_file)
+        out.say("stored in the PACS")
 
 
 def parse_planes(text: str) -> tuple[Plane, ...]:

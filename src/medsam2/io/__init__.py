@@ -6,6 +6,7 @@ from medsam2.io.dicom_series import DicomSeries, SeriesSummary
 from medsam2.io.formats import (
     check_output,
     list_series,
+    open_pacs,
     read_annotations,
     read_label_map,
     read_volume,
@@ -30,6 +31,7 @@ __all__ = [
     "find_images",
     "is_dicom",
     "list_series",
+    "open_pacs",
     "read_annotations",
     "read_label_map",
     "read_volume",

@@ -37,7 +37,24 @@ def read(path: Path, volume_index: int | None = None, series: str | None = None)
         InputError: There is no such series or stack.
         MissingDependencyError: The package that decompresses the pixels is not installed.
     """
-    files = find_files(path)
+    return read_files(find_files(path), path, volume_index, series)
+
+
+def read_files(files: DicomFiles, path: Path, volume_index: int | None = None, series: str | None = None) -> Volume:
+    """Read one volume of files that have been found.
+
+    Args:
+        files: The files.
+        path: Where they come from.
+        volume_index: As for `read`.
+        series: As for `read`.
+
+    Raises:
+        FormatError: As for `read`.
+        GeometryError: As for `read`.
+        InputError: As for `read`.
+        MissingDependencyError: As for `read`.
+    """
     groups = _frames_by_series(files)
     summaries = [_summary(frames) for frames in groups.values()]
     chosen, notes = choose_series(summaries, series)

@@ -38,8 +38,16 @@ class DicomFiles:
 
     def __init__(self, paths: tuple[Path, ...], unpacked: Path | None = None) -> None:
         self.paths = paths
-        if unpacked is not None:
-            weakref.finalize(self, shutil.rmtree, unpacked, ignore_errors=True)
+        self._removal = weakref.finalize(self, _remove, unpacked)
+
+    def remove(self) -> None:
+        """Remove that folder now."""
+        self._removal()
+
+
+def _remove(folder: Path | None) -> None:
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def find_files(path: Path) -> DicomFiles:

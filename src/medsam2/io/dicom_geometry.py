@@ -104,7 +104,7 @@ def grid(frames: Sequence[DicomFrame]) -> tuple[Geometry, list[str]]:
 
 def _pixel_spacing(frame: DicomFrame, notes: list[str]) -> tuple[float, float]:
     if frame.pixel_spacing is None:
-        notes.append(f"{frame.name} says no pixel spacing; 1 mm was assumed, so sizes and volumes are not real.")
+        notes.append("The images say no pixel spacing; 1 mm was assumed, so sizes and volumes are not real.")
         return 1.0, 1.0
     if frame.at_detector:
         notes.append("The pixel spacing is that at the detector; in the patient it is smaller.")
@@ -124,7 +124,7 @@ def _step(frames: Sequence[DicomFrame], notes: list[str]) -> FloatArray:
         return step
     thickness = frames[0].slice_spacing
     if thickness is None:
-        notes.append(f"{frames[0].name} says no slice thickness; 1 mm was assumed.")
+        notes.append("The image says no slice thickness; 1 mm was assumed.")
     normal: FloatArray = get_normal_vector(_orientation(frames[0]))
     return normal * (1.0 if thickness is None else thickness)
 

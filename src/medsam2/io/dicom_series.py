@@ -75,10 +75,11 @@ class SeriesSummary:
     slice_count: int
     is_localiser: bool
 
-    def describe(self) -> str:
-        """Give the series in one line, with nothing of the patient."""
+    def describe(self, with_uid: bool = True) -> str:
+        """Give the series in one line, with nothing of the patient; the UID only where one has to choose by it."""
         number = "without number" if self.number is None else str(self.number)
-        return f"series {number}: {self.modality}, {'; '.join(self.stacks)} ({shown(self.uid, UID_FORM)})"
+        uid = f" ({shown(self.uid, UID_FORM)})" if with_uid else ""
+        return f"series {number}: {self.modality}, {'; '.join(self.stacks)}{uid}"
 
 
 def choose_series(series: Sequence[SeriesSummary], wanted: str | None) -> tuple[SeriesSummary, list[str]]:
@@ -103,8 +104,9 @@ def choose_series(series: Sequence[SeriesSummary], wanted: str | None) -> tuple[
             f"there are {len(proper)} series to choose from; choose one with --series NUMBER or UID "
             f"(series in Python): {listed([one.describe() for one in series])}."
         )
-    others = [one.describe() for one in series if one is not proper[0]]
-    told = f"Of {len(series)} series, the only volume was read: {proper[0].describe()}. Left out: {listed(others)}."
+    others = [one.describe(with_uid=False) for one in series if one is not proper[0]]
+    read = proper[0].describe(with_uid=False)
+    told = f"Of {len(series)} series, the only volume was read: {read}. Left out: {listed(others)}."
     return proper[0], [told] if others else []
 
 

@@ -68,9 +68,7 @@ def without_duplicates(frames: Sequence[DicomFrame]) -> tuple[list[DicomFrame], 
     for frame in frames:
         kept.setdefault((frame.uid, frame.number, _place(frame), frame.layout, *frame.tags.items()), frame)
     dropped = len(frames) - len(kept)
-    names = {id(frame) for frame in kept.values()}
-    example = next((frame.name for frame in frames if id(frame) not in names), "")
-    told = f"{dropped} {'slice is' if dropped == 1 else 'slices are'} there twice and read once, e.g. {example}."
+    told = f"{dropped} {'slice is' if dropped == 1 else 'slices are'} there twice and read once."
     return list(kept.values()), [told] if dropped else []
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,9 @@ from medsam2.io.seg_nrrd import segment_names
 from medsam2.io.segments import Algorithm
 from medsam2.spatial import Geometry, LabelArray, Segmentation, SourceFile, Volume, label_dtype
 from medsam2.spatial.segmentation import MAXIMUM_LABEL
+
+if TYPE_CHECKING:
+    from medsam2.io.dicomweb import Pacs
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,22 @@ def read_annotations(path: str | os.PathLike[str], volume: Volume) -> Annotation
     with extra_needed("dicom", "reading DICOM"):
         from medsam2.io import annotation_files
     return annotation_files.read(Path(path), volume)
+
+
+def open_pacs(url: str, timeout_seconds: float = 60.0) -> Pacs:
+    """Speak to a PACS over DICOMweb; credentials come from the environment (docs/pacs.md).
+
+    Args:
+        url: Of the service, e.g. https://pacs.example/dicom-web.
+        timeout_seconds: How long it may be silent.
+
+    Raises:
+        ConfigurationError: The URL is none or holds a password, or the credentials contradict each other.
+        MissingDependencyError: The packages that speak DICOMweb are not installed.
+    """
+    with extra_needed("pacs", "speaking to a PACS"):
+        from medsam2.io import dicomweb
+    return dicomweb.Pacs(url, timeout_seconds)
 
 
 def list_series(path: str | os.PathLike[str]) -> tuple[SeriesSummary, ...]:

@@ -98,7 +98,7 @@ def preview(
     page = Page(PAGE_WIDTH, bottom + FOOTER_HEIGHT + MARGIN // 2)
     _write_header(page, scene)
     for view, place in zip(views, view_places, strict=True):
-        _draw_view(page, scene, view, place)
+        draw_view(page, scene, view, scene.best_frame(view), place)
     for tile, place in zip(tiles, tile_places, strict=True):
         _draw_tile(page, scene, tile, place)
     _write_footer(page, scene)
@@ -116,7 +116,7 @@ def write_preview(image: Image.Image, path: str | os.PathLike[str]) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class _Tile:
+class Tile:
     """A cut of an object.
 
     Attributes:
@@ -136,28 +136,36 @@ class _Tile:
     is_main: bool
 
 
-def _tiles(scene: Scene) -> list[_Tile]:
+def _tiles(scene: Scene) -> list[Tile]:
     objects = scene.result.objects[:MOST_TILES]
     count = TILES_IN_ROW if len(objects) <= FEW_OBJECTS else 1
-    return [tile for number, one in enumerate(objects) for tile in _object_tiles(scene, number, one, count)]
+    tiles: list[Tile] = []
+    for number, one in enumerate(objects):
+        view = PlaneView.of(scene.volume.geometry, one.plane)
+        tiles += object_tiles(scene, number, one, scene.frames_through(one, view, count))
+    return tiles
 
 
-def _object_tiles(scene: Scene, number: int, one: ObjectResult, count: int) -> list[_Tile]:
-    """Give the tile of the prompted slice, and then those of other slices through the object."""
+def object_tiles(scene: Scene, number: int, one: ObjectResult, frames: Sequence[int]) -> list[Tile]:
+    """Give the cuts of an object in some frames of its plane, all of one region around it.
+
+    Args:
+        scene: What is shown.
+        number: Of the object in the result, from 0.
+        one: The object.
+        frames: Which are shown; the first one's tile names the object.
+    """
     view = PlaneView.of(scene.volume.geometry, one.plane)
-    frames = scene.frames_through(one, view, count)
     around = scene.region(one, view, frames) or whole_frame(view.frame_shape)
-    return [_Tile(number, one, view, t, around, is_main=t == frames[0]) for t in frames]
+    return [Tile(number, one, view, t, around, is_main=t == frames[0]) for t in frames]
 
 
-def _places(
-    scene: Scene, views: Sequence[PlaneView], tiles: Sequence[_Tile]
-) -> tuple[list[Rectangle], list[Rectangle]]:
+def _places(scene: Scene, views: Sequence[PlaneView], tiles: Sequence[Tile]) -> tuple[list[Rectangle], list[Rectangle]]:
     """Lay the views and the tiles on the page."""
     if len(views) == 1 and 0 < len(tiles) <= BESIDE_AT_MOST:
-        return _places_beside(_aspect(views[0]), len(tiles))
+        return _places_beside(aspect_of(views[0]), len(tiles))
     first = max(range(len(views)), key=lambda number: _area_mm2(views[number]))
-    view_places = arrange_views([_aspect(view) for view in views], first, HEADER_HEIGHT)
+    view_places = arrange_views([aspect_of(view) for view in views], first, HEADER_HEIGHT)
     top = max(place.bottom for place in view_places) + GAP
     of_objects = list(Counter(tile.number for tile in tiles).values())
     if max(of_objects, default=1) > 1:
@@ -175,7 +183,8 @@ def _places_beside(aspect: float, tiles: int) -> tuple[list[Rectangle], list[Rec
     return [left_half.centred(width, height)], tiles_beside(tiles, right_half)
 
 
-def _aspect(view: PlaneView) -> float:
+def aspect_of(view: PlaneView) -> float:
+    """Give width over height of a plane's frames, in mm."""
     (rows, columns), (row_mm, column_mm) = view.frame_shape, view.frame_spacing_mm
     return columns * column_mm / (rows * row_mm)
 
@@ -184,8 +193,8 @@ def _area_mm2(view: PlaneView) -> float:
     return math.prod(view.frame_shape) * math.prod(view.frame_spacing_mm)
 
 
-def _draw_view(page: Page, scene: Scene, view: PlaneView, place: Rectangle) -> None:
-    t = scene.best_frame(view)
+def draw_view(page: Page, scene: Scene, view: PlaneView, t: int, place: Rectangle) -> None:
+    """Draw a whole frame with all objects, the sides of the patient and a scale."""
     panel = Panel(scene.frame(view, t), Viewport(whole_frame(view.frame_shape), place.width, place.height))
     for number, one in enumerate(scene.result.objects):
         panel.draw_object(scene.mask(one.label, view, t), object_colour(number))
@@ -220,9 +229,15 @@ def _draw_scale(page: Page, pixels_per_mm: float, place: Rectangle) -> None:
         page.write_over(f"{fitting[-1]} mm", (place.right - 12, place.bottom - 21), DETAIL_SIZE, "rs")
 
 
-def _draw_tile(page: Page, scene: Scene, tile: _Tile, place: Rectangle) -> None:
+def _draw_tile(page: Page, scene: Scene, tile: Tile, place: Rectangle) -> None:
     page.card(place)
     inner = Rectangle(place.left, place.top, place.width, place.height - CAPTION_HEIGHT)
+    draw_cut(page, scene, tile, inner)
+    _write_caption(page, scene, tile, Rectangle(place.left, inner.bottom, place.width, CAPTION_HEIGHT))
+
+
+def draw_cut(page: Page, scene: Scene, tile: Tile, inner: Rectangle) -> None:
+    """Draw what lies around an object in a frame: prompt, result and reference."""
     spacing = tile.view.frame_spacing_mm
     region = surroundings(tile.region, tile.view.frame_shape, spacing, inner.width / inner.height)
     panel = Panel(scene.frame(tile.view, tile.frame), show(region, spacing, inner.width, inner.height))
@@ -232,10 +247,9 @@ def _draw_tile(page: Page, scene: Scene, tile: _Tile, place: Rectangle) -> None:
     page.paste(picture, middle.left, middle.top)
     if not scene.is_picture:
         _write_slice(page, tile.view, tile.frame, inner)
-    _write_caption(page, scene, tile, Rectangle(place.left, inner.bottom, place.width, CAPTION_HEIGHT))
 
 
-def _draw_object(panel: Panel, scene: Scene, tile: _Tile) -> None:
+def _draw_object(panel: Panel, scene: Scene, tile: Tile) -> None:
     """Draw the mask that was prompted, the result on it, then the reference, box and clicks."""
     where = (tile.one.label, tile.view, tile.frame)
     prompt, reference = scene.prompt(*where), scene.reference_mask(*where)
@@ -248,7 +262,7 @@ def _draw_object(panel: Panel, scene: Scene, tile: _Tile) -> None:
         panel.draw_box_and_clicks(prompt)
 
 
-def _write_caption(page: Page, scene: Scene, tile: _Tile, place: Rectangle) -> None:
+def _write_caption(page: Page, scene: Scene, tile: Tile, place: Rectangle) -> None:
     left, right, line = place.left + 10, place.right - 10, place.top + 24
     if not tile.is_main:
         page.write(_confidence(tile), (left, line), DETAIL_SIZE, MUTED, "ls")
@@ -269,7 +283,7 @@ def _size(scene: Scene, one: ObjectResult) -> str:
     return f"{one.voxels:,} px" if scene.is_picture else f"{format_ml(one.volume_ml)} mL"
 
 
-def _confidence(tile: _Tile) -> str:
+def _confidence(tile: Tile) -> str:
     index = slice_index(tile.view, tile.frame)
     confidences = [slice_.confidence for slice_ in tile.one.slices if slice_.slice_index == index]
     return f"confidence {confidences[0]:.2f}" if confidences else ""

@@ -17,6 +17,7 @@ from medsam2 import __version__
 from medsam2.engine.next_slices import NextSlice, next_slices
 from medsam2.engine.volume_run import ObjectResult, SegmentationResult, SliceConfidence
 from medsam2.errors import ConfigurationError
+from medsam2.io import DicomSeries
 from medsam2.io.atomic import written_whole
 from medsam2.reporting.statistics import ObjectStatistics, found_slices
 from medsam2.spatial import Geometry, Plane, PlaneView, Volume
@@ -79,6 +80,27 @@ def build_report(
     return plain
 
 
+def identified(report: Mapping[str, Any], volume: Volume) -> dict[str, Any]:
+    """Give a report that also says which DICOM series was segmented, for an archive to find it again.
+
+    Args:
+        report: Of `build_report`.
+        volume: The scan.
+
+    Returns:
+        The report with the UIDs in `input.identity`; None there if the scan was not DICOM.
+    """
+    header = volume.source.header if volume.source is not None else None
+    identity = None
+    if isinstance(header, DicomSeries):
+        identity = {
+            "study_uid": header.study_uid,
+            "series_uid": header.series_uid,
+            "frame_of_reference_uid": header.frame_of_reference_uid,
+        }
+    return {**report, "input": {**report["input"], "identity": identity}}
+
+
 def write_report(report: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     """Write a report as UTF-8 JSON, whole or not at all; one slice of an object stands on one line.
 
@@ -115,6 +137,7 @@ def _input(volume: Volume, inputs: Mapping[str, str | os.PathLike[str]]) -> dict
         "spacing_mm": geometry.spacing_mm,
         "orientation": orientation(geometry),
         "rgb": volume.is_rgb,
+        "notes": volume.source.notes if volume.source is not None else (),
         "other_files": {role: PurePath(path).name for role, path in inputs.items()},
     }
 

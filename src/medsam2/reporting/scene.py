@@ -112,6 +112,10 @@ class Scene:
         """Give the first frame that was prompted for an object, else the one that shows most of it."""
         if one.prompted_slices:
             return min(frame_of(view, index) for index in one.prompted_slices)
+        return self.largest_frame(one, view)
+
+    def largest_frame(self, one: ObjectResult, view: PlaneView) -> int:
+        """Give the frame that shows most of an object; the one in the middle if nothing was found."""
         if one.label not in self._boxes:
             return view.frame_count // 2
         axis = view.voxel_axis
