@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -155,7 +156,7 @@ def test_the_best_weights_by_validation_are_kept(tmp_path, monkeypatch):
     scores = iter([[0.5, 0.7], [0.4], [float("nan")], [0.55]])
     seen = []
 
-    def trial(network, cases, recipe):
+    def trial(network, cases, recipe, share):
         assert not network.training
         seen.append([case.name for case in cases])
         return next(scores)
@@ -204,21 +205,31 @@ def test_a_fixed_batch_is_learnt(tmp_path):
     assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
 
 
-def test_a_disk_that_fills_up_is_named_and_the_state_before_stays(tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [OSError(28, "No space left"), RuntimeError("No space left\nin a C++ file")])
+def test_a_disk_that_fills_up_is_named_and_the_state_before_stays(tmp_path, monkeypatch, error):
     trainer = trainer_in(tmp_path)
-    trainer.step()
     trainer.save()
-    trainer.step()
+    trainer.steps = 2
 
     def full(*_):
-        raise OSError(28, "No space left on device")
+        raise error
 
     monkeypatch.setattr(module, "save_state", full)
     with pytest.raises(
-        CheckpointError, match=r"the state of step 2 cannot be written .No space left on device.; the one"
+        CheckpointError, match=r"the state of step 2 cannot be written \(No space left\); the one before"
     ):
         trainer.save()
-    assert trainer_in(tmp_path).steps == 1
+    assert trainer_in(tmp_path).steps == 0
+
+
+def test_a_network_that_looks_from_near_learns_from_cases(tmp_path):
+    trainer = trainer_in(
+        tmp_path, recipe_of(steps=1), data_of(1, 1), config=replace(TINY, focus=2.5, drawn_prompts=True)
+    )
+    assert trainer.train()
+    (row,) = rows_in(tmp_path)
+    assert 0 < float(row["loss"]) < 100
+    assert 0 <= float(row["validation dice"]) <= 1
 
 
 def test_the_state_tells_of_the_run(tmp_path):

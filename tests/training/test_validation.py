@@ -35,6 +35,14 @@ def test_each_structure_of_a_volume_has_a_dice(network):
     assert found == list(trial(network, [source_of("a"), source_of("b", seed=1)], recipe_of()))
 
 
+def test_processes_share_the_cases_and_one_tries_a_set(network):
+    whole = list(trial(network, [source_of("a"), source_of("b", seed=1)], recipe_of()))
+    parts = [list(trial(network, [source_of("a"), source_of("b", seed=1)], recipe_of(), (rank, 2))) for rank in (0, 1)]
+    assert parts[0] + parts[1] == whole
+    a_set = recipe_of(data={"source": "x", "ordered": False}, stages=stages(2))
+    assert list(trial(network, pictures(3), a_set, (1, 2))) == []
+
+
 def test_only_the_largest_structures_are_tried(network):
     case = case_of("a")
     assert module._largest(case, 1) == [1]

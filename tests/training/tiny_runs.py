@@ -76,14 +76,14 @@ def data_of(training=3, validation=0, **options) -> TrainingData:
 
 
 def trainer_in(
-    folder: Path, recipe: Recipe | None = None, data=None, should_stop=lambda: False, processes=None
+    folder: Path, recipe: Recipe | None = None, data=None, should_stop=lambda: False, config=TINY
 ) -> Trainer:
     """A trainer of the tiny network, going on with what the folder holds."""
     recipe = recipe or recipe_of()
     torch.manual_seed(recipe.seed)
-    network = initialised(Sam2Network(TINY))
+    network = initialised(Sam2Network(config))
     adapt(network, recipe.encoder)
-    alone = processes or Alone(torch.device("cpu"))
+    alone = Alone(torch.device("cpu"))
     run = Run(
         recipe, RunFolder(folder), alone, data or data_of(), {"name": "nothing", "licence": "CC0"}, False, should_stop
     )

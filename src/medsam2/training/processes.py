@@ -2,12 +2,16 @@
 
 import os
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from medsam2.errors import MissingDependencyError
+
+LONGEST_WAIT = timedelta(hours=6)
+"""For another process, which may be reading cases or trying weights."""
 
 
 class Processes(Protocol):
@@ -65,13 +69,14 @@ class Together:
 
     def __init__(self, on_cpu: bool) -> None:
         try:
-            from accelerate import Accelerator
+            from accelerate import Accelerator, InitProcessGroupKwargs
         except ModuleNotFoundError as error:
             raise MissingDependencyError(
                 'training in several processes needs the package "accelerate", which is not installed; install it '
                 'with: pip install "medsam2[train]"'
             ) from error
-        self._accelerator = Accelerator(cpu=on_cpu)
+        waits = InitProcessGroupKwargs(timeout=LONGEST_WAIT)
+        self._accelerator = Accelerator(cpu=on_cpu, kwargs_handlers=[waits])
         self.rank: int = self._accelerator.process_index
         self.count: int = self._accelerator.num_processes
         self.device: torch.device = self._accelerator.device

@@ -74,7 +74,7 @@ class Task:
         _at_least(1, {f"batch.{key}": getattr(shape, key) for key in ("clips", "frames", "objects")})
         if shape.size < 0 or shape.size % SIZE_MULTIPLE:
             raise ConfigurationError(
-                f"'batch.size' is {shape.size} pixels; expected a multiple of {SIZE_MULTIPLE}, or 0: as the network has it"
+                f"'batch.size' is {shape.size} pixels; expected a multiple of {SIZE_MULTIPLE}, or 0: the network's own"
             )
         if min(prompts.box, prompts.mask) < 0 or prompts.box + prompts.mask > 1 + ROUNDING:
             raise ConfigurationError(
@@ -184,7 +184,7 @@ class Recipe:
         data: see `DataSettings`.
         optimiser: see `OptimiserSettings`.
         encoder: see `EncoderSettings`.
-        augmentation: see `Augmentation`; None: the images as they are.
+        augmentation: see `Augmentation`; None: the images as they are. (Synthetic anatomy is varied by its painter.)
         validation: see `ValidationSettings`.
         precision: of the computation; weights and their average are float32.
         seed: of everything that is drawn.

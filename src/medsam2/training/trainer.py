@@ -169,7 +169,7 @@ class Trainer:
 
         cases = self.run.data.spread_validation(recipe.validation.cases)
         with self._averaged():
-            found = list(trial(self.network, cases[processes.rank :: processes.count], recipe))
+            found = list(trial(self.network, cases, recipe, (processes.rank, processes.count)))
         known = [one for part in processes.everyone_s(found) for one in part if not math.isnan(one)]
         score = sum(known) / len(known) if known else 0.0
         if score > self.best:
@@ -232,9 +232,10 @@ class Trainer:
             return
         try:
             save_state(self.run.folder.state, self._tensors(), self.facts())
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # PyTorch's writer knows no OSError
+            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
             raise CheckpointError(
-                f"{self.run.folder.state}: the state of step {self.steps} cannot be written ({error.strerror}); "
+                f"{self.run.folder.state}: the state of step {self.steps} cannot be written ({reason}); "
                 "the one before is whole, and the same command goes on from there"
             ) from error
 

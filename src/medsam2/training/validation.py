@@ -19,7 +19,9 @@ PICTURES_OF_A_SET = 16
 """A trial of one-prompt segmentation takes each picture of its set three times through the network."""
 
 
-def trial(network: Sam2Network, sources: Sequence[CaseSource], recipe: Recipe) -> Iterator[float]:
+def trial(
+    network: Sam2Network, sources: Sequence[CaseSource], recipe: Recipe, share: tuple[int, int] = (0, 1)
+) -> Iterator[float]:
     """Dice of one structure after another, [0, 1].
 
     Pictures without an order are a set that is prompted once if the recipe has clips of them; else each is prompted.
@@ -28,12 +30,15 @@ def trial(network: Sam2Network, sources: Sequence[CaseSource], recipe: Recipe) -
         network: in evaluation mode.
         sources: the cases; each is read once.
         recipe: says how many structures of a case, and which intensities are shown.
+        share: number of this process and of all; each tries its part of the cases, the first one a set as a whole.
     """
+    rank, count = share
     one_prompt = not recipe.data.ordered and recipe.stages[-1].tasks[-1].batch.frames > 1
     if one_prompt and len(sources) > 1:
-        yield from _from_one_picture(network, sources[:PICTURES_OF_A_SET], recipe)
+        if rank == 0:
+            yield from _from_one_picture(network, sources[:PICTURES_OF_A_SET], recipe)
         return
-    for source in sources:
+    for source in sources[rank::count]:
         yield from _from_boxes(network, source.load(), recipe)
 
 
