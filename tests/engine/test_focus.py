@@ -32,7 +32,9 @@ SETTINGS = SegmentSettings(patience=0, window=(0.0, 255.0))
 
 
 class Focusing(IntensityNetwork):
-    config = SimpleNamespace(size=4 * SIDE, drawn_prompts=False, consensus=False, least_iou=0.0, focus=2.5)
+    config = SimpleNamespace(
+        size=4 * SIDE, drawn_prompts=False, consensus=False, least_iou=0.0, focus=2.5, likeness=False
+    )
 
 
 def volume_of(*blocks, slices=9):

@@ -30,7 +30,9 @@ class IntensityNetwork:
     training = False
     device = torch.device("cpu")
     dtype = torch.float32
-    config = SimpleNamespace(size=4 * SIDE, drawn_prompts=False, consensus=False, least_iou=0.0, focus=0.0)
+    config = SimpleNamespace(
+        size=4 * SIDE, drawn_prompts=False, consensus=False, least_iou=0.0, focus=0.0, likeness=False
+    )
 
     def __init__(self, score=None):
         self.score = score

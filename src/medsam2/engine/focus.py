@@ -4,13 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from medsam2.engine.prompting import object_prompt
 from medsam2.engine.propagate import EncodedFrames
+from medsam2.engine.step import FramePrediction
 from medsam2.engine.track import Moment, ObjectPrompt, Track, advance
 from medsam2.frames import FrameStack, Region
 from medsam2.memory import FifoBank, FrozenBank
-from medsam2.network import Sam2Network
+from medsam2.network import Sam2Network, agree_on_mask
 from medsam2.prompts import SlicePrompt
 
 Box = tuple[float, float, float, float]
@@ -61,9 +63,15 @@ def search(encoded: EncodedFrames, frame: int, tracks: Sequence[Track], moment: 
     with torch.inference_mode():
         for found in advance(network, encoded.seen(frame, [whole]), looking, moment):
             for place, row in enumerate(found.rows):
-                if extent := whole.extent(found.prediction.logits[place] > 0):
+                if extent := whole.extent(_suspected(found.prediction, place) > 0):
                     regions[row] = Region.around(extent, network.config.focus, shape)
     return regions
+
+
+def _suspected(found: FramePrediction, place: int) -> Tensor:
+    """Where an object would be if it were there: whether it is, is to be decided from near."""
+    raw = found.candidates
+    return found.logits[place] if raw is None else agree_on_mask(raw).logits[place]
 
 
 def _given_box(prompt: SlicePrompt) -> Box | None:

@@ -132,7 +132,8 @@ def _remember(
     seen = None
     if network.config.drawn_prompts:
         logits = found.logits[:, None].detach().clamp(-DRAWN_LOGIT, DRAWN_LOGIT)
-        seen = SeenMask(logits, None if features.regions is None else features.regions.expand(len(mask), -1))
+        own = features.expand(len(mask)) if len(features) < len(mask) else features
+        seen = SeenMask(logits, own.regions, own if network.config.likeness else None)
     return MemoryEntry(
         # SAM 2 keeps memories in bfloat16.
         features=memory if network.training else memory.to(torch.bfloat16),

@@ -11,7 +11,7 @@ from medsam2.engine.step import DRAWN_LOGIT, FramePrediction, step, step_with_ma
 from medsam2.frames import Region
 from medsam2.frames.resizing import move_logits
 from medsam2.memory import MemoryBank, MemoryQuery
-from medsam2.network import FramePrompt, ImageFeatures, MemorySelection, Sam2Network, SeenMask
+from medsam2.network import FramePrompt, ImageFeatures, MemorySelection, Sam2Network, SeenMask, likeness
 from medsam2.network.outputs import PointKind
 
 
@@ -143,6 +143,8 @@ def _advance_batch(
         found, entry = step_with_mask(network, own, torch.stack(drawn), moment.frame, known)
     else:
         prompt = _stack([one for one in prompts if one is not None], memory, rows, own)
+        if memory and network.config.likeness and prompt.mask is None and not any(prompts):
+            prompt = replace(prompt, mask=_looks_like(own, memory))
         found, entry = step(network, own, prompt, memory, moment.frame, known)
     for index, row in enumerate(rows):
         bank = tracks[row].bank
@@ -174,6 +176,15 @@ def _seen_from(masks: Sequence[SeenMask], regions: Tensor | None) -> Tensor:
     if regions is None or len(then) < len(masks):
         return logits
     return move_logits(logits, torch.cat(then), regions, outside=-DRAWN_LOGIT)
+
+
+def _looks_like(features: ImageFeatures, memory: Sequence[MemorySelection]) -> Tensor:
+    """Where a frame, shared or one an object, looks like what each object's memories show: (B, 1, 4h, 4w)."""
+    drawn = []
+    for index, selection in enumerate(memory):
+        own = features if len(features) == 1 else features.take(slice(index, index + 1))
+        drawn.append(likeness(own, [entry.mask for entry in selection.entries if entry.mask is not None]))
+    return torch.cat(drawn)
 
 
 def pad_points(prompt: ObjectPrompt, count: int) -> ObjectPrompt:

@@ -43,6 +43,8 @@ class NetworkConfig:
             for none, [0, 1]. For a network that learnt to estimate 0 where the object is absent (the starter's); SAM 2
             did not, and believes the object score alone.
         fine_layers: pairs of convolutions on the decoder's finest map (the starter's; none in SAM 2).
+        likeness: where nothing tells where an object is, as on the next image of an unordered set, what looks like it
+            is drawn as a first prompt (the starter's; not in SAM 2).
         focus: an object is looked at through a square this many times as large as its box, which follows it from slice
             to slice (the starter's); 0: always the whole frame, as SAM 2 does.
         size: input side in pixels that the network was trained at.
@@ -62,6 +64,7 @@ class NetworkConfig:
     consensus: bool = False
     least_iou: float = 0.0
     fine_layers: int = 0
+    likeness: bool = False
     focus: float = 0.0
     size: int = 1024
 
@@ -151,6 +154,7 @@ PRESETS: dict[str, NetworkConfig] = {
         consensus=True,
         least_iou=0.05,
         fine_layers=3,
+        likeness=True,
         focus=2.5,
         size=128,
     ),

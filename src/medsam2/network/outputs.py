@@ -137,15 +137,21 @@ class SeenMask:
     Attributes:
         logits: (B, 1, 4h, 4w).
         regions: (B, 4) as in `ImageFeatures`; None: the whole frame.
+        features: of B frames, what they look like there before any memory; None where it need not be known.
     """
 
     logits: Tensor
     regions: Tensor | None = None
+    features: ImageFeatures | None = None
 
     def of_object(self, index: int) -> "SeenMask":
         """The mask of one object (B = 1)."""
         one = slice(index, index + 1)
-        return SeenMask(self.logits[one], None if self.regions is None else self.regions[one])
+        return SeenMask(
+            self.logits[one],
+            None if self.regions is None else self.regions[one],
+            None if self.features is None else self.features.take(one),
+        )
 
 
 @dataclass(frozen=True)
