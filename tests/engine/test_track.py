@@ -221,3 +221,49 @@ def test_a_network_that_draws_starts_from_the_mask_just_before(tiny_network):
         assert (selection.before is not None) == ordered
         answers.append(advance(network, features, [track], Moment(1, 1, 9))[0].prediction.candidates.logits)
     assert not torch.allclose(*answers)
+
+
+def drawing_network(tiny_network, **settings) -> Sam2Network:
+    network = Sam2Network(replace(tiny_network.config, drawn_prompts=True, **settings)).eval().requires_grad_(False)
+    randomise(network, seed=0)
+    return network
+
+
+def masks_given(network, track, features, monkeypatch) -> Tensor | None:
+    """The dense prompt with which a second frame is decoded."""
+    advance(network, features, [track], Moment(0, 1, 9))
+    given, decode = [], network.decode
+    monkeypatch.setattr(
+        network, "decode", lambda features, prompt: given.append(prompt.mask) or decode(features, prompt)
+    )
+    advance(network, features, [track], Moment(1, 1, 9))
+    return given[-1]
+
+
+def test_on_an_unordered_frame_what_looks_like_the_object_is_drawn(tiny_network, generator, monkeypatch):
+    network = drawing_network(tiny_network, likeness=True)
+    features = network.encode_image(torch.randn(1, 3, SIZE, SIZE, generator=generator))
+    mask = masks_given(network, Track(FifoBank(ordered=False), {0: DRAWN}), features, monkeypatch)
+    assert mask.shape == (1, 1, SIZE // 4, SIZE // 4)
+    drawn = DRAWN.drawn[0, ::4, ::4] > 0
+    assert mask[0, 0][drawn].mean() > mask[0, 0][~drawn].mean()  # the very same frame
+
+
+def test_without_the_setting_nothing_is_drawn(tiny_network, generator, monkeypatch):
+    network = drawing_network(tiny_network)
+    features = network.encode_image(torch.randn(1, 3, SIZE, SIZE, generator=generator))
+    assert masks_given(network, Track(FifoBank(ordered=False), {0: DRAWN}), features, monkeypatch) is None
+
+
+def test_the_mask_before_is_drawn_where_it_lies_in_the_region_looked_at_now(tiny_network, generator, monkeypatch):
+    network = drawing_network(tiny_network)
+    features = network.encode_image(torch.randn(1, 3, SIZE, SIZE, generator=generator))
+    left, right = torch.tensor([[0.0, 0.0, 0.5, 1.0]]), torch.tensor([[0.5, 0.0, 1.0, 1.0]])
+    track = Track(FifoBank(), {0: DRAWN})
+    advance(network, replace(features, regions=left), [track], Moment(0, 1, 9))
+    given, decode = [], network.decode
+    monkeypatch.setattr(
+        network, "decode", lambda features, prompt: given.append(prompt.mask) or decode(features, prompt)
+    )
+    advance(network, replace(features, regions=right), [track], Moment(1, 1, 9))
+    assert (given[-1] < 0).all()  # nothing of the left half is seen in the right one
