@@ -1,5 +1,6 @@
 """Scans in a PACS and results for it, through `medsam2 segment` and a real Orthanc."""
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pydicom
 import pytest
 
 from medsam2.cli.app import run
-from medsam2.cli.scan_flags import ScanFlags
+from medsam2.cli.scan_flags import ScanFlags, end_cleanly
 from medsam2.errors import ConfigurationError
 from medsam2.io.dicomweb import PASSWORD, USER
 from medsam2.weights import WeightsCard, save_network
@@ -38,7 +39,7 @@ def call(tiny_network, tmp_path, capfd, monkeypatch):
         given = ["-o", out, "--box", "2,3,2,7,9,2", "--name", "liver", "--model", weights, "-d", "cpu", *flags]
         code = run(["segment", *(str(one) for one in given)])
         said = capfd.readouterr()
-        assert list((tmp_path / "temporary").iterdir()) == []
+        assert list((tmp_path / "temporary").glob("medsam2-*")) == []
         return code, said.out + said.err, out
 
     return segment
@@ -57,7 +58,7 @@ def test_a_series_is_fetched_segmented_and_its_result_stored(call, server, tmp_p
     assert [one.SegmentLabel for one in stored.SegmentSequence] == ["liver"]
     assert stored.ReferencedSeriesSequence[0].SeriesInstanceUID == uid(2, 2)
 
-    # What was stored is a prompt in its turn, and without --store nothing is.
+    # Without --store nothing is stored.
     code, said, _ = call("--dicomweb", server.url, "--series", uid(2, 2), "--study", uid(1), output="out.nii.gz")
     assert code == 0, said
     assert len(server.instances()) == 6
@@ -108,6 +109,16 @@ def flags(**given):
 def test_flags_that_contradict_each_other(given, words):
     with pytest.raises(ConfigurationError, match=words):
         flags(**given)
+
+
+def test_a_process_that_is_told_to_end_cleans_up():
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        end_cleanly()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_password_in_the_url_is_refused_and_not_repeated(call):

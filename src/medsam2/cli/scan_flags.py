@@ -1,5 +1,7 @@
 """Where a scan comes from and a result goes to: files, or a PACS."""
 
+import signal
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +16,12 @@ if TYPE_CHECKING:
     from medsam2.io.dicomweb import Pacs
 
 STORABLE = (LabelFormat.DICOM_SEG, LabelFormat.RTSTRUCT)
+
+
+def end_cleanly() -> None:
+    """Take a request to end (SIGTERM) for an interruption: images of a patient do not stay in the temporary folder."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @dataclass(frozen=True)

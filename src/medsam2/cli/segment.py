@@ -9,7 +9,7 @@ from medsam2.cli.options import Debug, Device, Memory, MemoryOption, MemorySeed,
 from medsam2.cli.output import Output
 from medsam2.cli.prompt_flags import PromptFlags, collect_prompts
 from medsam2.cli.report_flags import ReportFlags
-from medsam2.cli.scan_flags import ScanFlags
+from medsam2.cli.scan_flags import ScanFlags, end_cleanly
 from medsam2.engine.volume_run import Fusion, SegmentationResult, SegmentSettings
 from medsam2.errors import ConfigurationError
 from medsam2.io import Algorithm, LabelFormat, check_output, read_volume, write_segmentation
@@ -109,6 +109,7 @@ def segment(
     scan.refuse_overwriting(*reports.files)
     out = Output(quiet, verbose)
     pacs = scan.pacs()
+    end_cleanly()
     volume = scan.read(pacs, out)
     check_output(volume, output_file, as_format)
     prompted = volume if template is None else read_volume(template)
