@@ -81,7 +81,7 @@ def test_wrong_files_are_one_line(source, volume, tmp_path):
         ("drawn.dcm", read_volume(tmp_path / "other"), "was drawn on another series than the input; choose its own"),
         ("drawn.dcm", bare, "belongs to a DICOM series, but the input is no DICOM"),
         ("drawn.dcm", picture, "belongs to a DICOM series, but the input is no DICOM"),
-        ("scan/IM0001", volume, "IM0001 is a CT Image Storage; expected annotations"),
+        ("scan/IM0001", volume, r"IM0001 holds no annotations \(CT Image Storage\); expected"),
         ("cut.dcm", volume, "cut.dcm cannot be read as DICOM"),
         ("nowhere.dcm", volume, "nowhere.dcm cannot be read: No such file"),
     ):

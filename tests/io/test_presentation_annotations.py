@@ -152,5 +152,5 @@ def test_what_cannot_be_used_is_told(tmp_path, source, volume):
 
 def test_a_state_of_another_series_is_refused(tmp_path, source):
     scan(tmp_path / "other")
-    with pytest.raises(FormatError, match="is a presentation state that was drawn on another series"):
+    with pytest.raises(FormatError, match=r"\(presentation state\) was drawn on another series"):
         read(tmp_path, source, read_volume(tmp_path / "other"), {2: [shape("POINT", (1, 1))]})

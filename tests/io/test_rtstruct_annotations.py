@@ -112,7 +112,7 @@ def test_contours_off_the_slices_are_refused(tmp_path, points, words):
 def test_an_rtstruct_of_another_series_is_refused_whatever_tells_it(tmp_path):
     volume, _, path = annotated(tmp_path)
     scan(tmp_path / "other")
-    with pytest.raises(FormatError, match="is a RTSTRUCT that was drawn on another series than the input"):
+    with pytest.raises(FormatError, match=r"\(RTSTRUCT\) was drawn on another series than the input"):
         read_annotations(path, read_volume(tmp_path / "other"))
     redrawn(path, ("CLOSED_PLANAR", [(1, 1, 2), (8, 1, 2), (8, 9, 2)]))
     dataset = pydicom.dcmread(path)

@@ -137,7 +137,7 @@ def test_a_seg_of_another_series_is_refused_whatever_tells_it(tmp_path):
     volume, _, path = annotated(tmp_path)
     whole = path.read_bytes()
     scan(tmp_path / "other")
-    with pytest.raises(FormatError, match=r"^drawn.dcm is a DICOM SEG that was drawn on another series than the input"):
+    with pytest.raises(FormatError, match=r"^drawn.dcm \(DICOM SEG\) was drawn on another series than the input"):
         read_annotations(path, read_volume(tmp_path / "other"))
 
     dataset = pydicom.dcmread(path)

@@ -38,7 +38,7 @@ class AnnotatedSeries:
         header = volume.source.header if volume.source is not None else None
         if not isinstance(header, DicomSeries):
             raise FormatError(
-                f"{path.name} is a {kind}, which belongs to a DICOM series, but the input is no DICOM; give the series "
+                f"{path.name} ({kind}) belongs to a DICOM series, but the input is no DICOM; give the series "
                 "as the input, or convert the annotations to a label map and give that as --mask."
             )
         self.series, self.geometry, self.name, self.kind = header, volume.geometry, path.name, kind
@@ -155,7 +155,7 @@ class AnnotatedSeries:
 
     def _foreign(self, what: str) -> str:
         return (
-            f"{self.name} is a {self.kind} that was drawn on {what} than the input; choose its own series with "
+            f"{self.name} ({self.kind}) was drawn on {what} than the input; choose its own series with "
             "--series, or give another file."
         )
 

@@ -54,8 +54,8 @@ def read(path: Path, volume: Volume) -> AnnotationFile:
         kind = SOP_CLASSES.get(uid)
         if kind is None:
             raise FormatError(
-                f"{path.name} is a {known_name(uid)}; expected annotations: a DICOM SEG, an RTSTRUCT, a presentation "
-                "state or a structured report. A scan is given as the input."
+                f"{path.name} holds no annotations ({known_name(uid)}); expected a DICOM SEG, an RTSTRUCT, a "
+                "presentation state or a structured report. A scan is given as the input."
             )
         annotations, notes = READERS[kind](dataset, AnnotatedSeries(volume, path, kind))
     if not annotations:
