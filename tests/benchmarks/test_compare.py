@@ -1,0 +1,109 @@
+"""The comparison runs, agrees and writes what it found; how long anything takes is never asserted."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the benchmarks are no installed package
+
+from benchmarks.cases import Case, Grid
+from benchmarks.compare import compare, machine, mean_dice
+from benchmarks.measures import gigaflops, measure
+from benchmarks.table import COLUMNS, markdown, write
+
+from reference.sam2_transformers import SMALL
+
+GRID = Grid(sizes=(64,), objects=(1, 2), slices=3, precisions=("bfloat16", "float32"))
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return list(compare(SMALL, GRID, without=("sam2",)))
+
+
+def test_every_implementation_in_every_case(rows):
+    found = [(one.objects, one.precision, one.implementation) for one in rows]
+    pairs = ("float32", "medsam2"), ("float32", "transformers"), ("bfloat16", "medsam2"), ("bfloat16", "transformers")
+    assert found == [(objects, *pair) for objects in (1, 2) for pair in pairs]
+
+
+def test_masks_are_the_same_in_float32(rows):
+    assert [one.differing_pixels for one in rows if one.precision == "float32"] == [0] * 4
+    assert all(one.dice > 0.9 and one.differing_pixels is None for one in rows if one.precision == "bfloat16")
+
+
+def test_ratios_are_to_ours(rows):
+    for one in rows:
+        ours = next(
+            two
+            for two in rows
+            if (two.objects, two.precision, two.implementation) == (one.objects, one.precision, "medsam2")
+        )
+        assert one.ratio == one.seconds / ours.seconds
+        assert one.gflop == ours.gflop > 0
+        assert one.share_of_peak > 0
+
+
+def test_two_objects_are_more_work_than_one_and_less_than_twice(rows):
+    one, two = (next(row.gflop for row in rows if row.objects == objects) for objects in (1, 2))
+    assert one < two < 2 * one
+
+
+def test_what_is_written(rows, tmp_path):
+    write(rows, {"processor": "some"}, tmp_path / "new")
+
+    text = (tmp_path / "new" / "compare.md").read_text()
+    assert text == f"- processor: some\n\n{markdown(rows)}\n"
+    header, _, *lines = markdown(rows).splitlines()
+    assert header == "| " + " | ".join(COLUMNS) + " |"
+    assert len(lines) == len(rows)
+    with (tmp_path / "new" / "compare.csv").open() as file:
+        assert [float(line["seconds"]) for line in csv.DictReader(file)] == [row.seconds for row in rows]
+    assert json.loads((tmp_path / "new" / "compare.json").read_text())["rows"][0]["implementation"] == "medsam2"
+
+
+def test_machine_has_no_name_of_a_host():
+    assert set(machine()) == {
+        "processor",
+        "threads",
+        "system",
+        "torch",
+        "transformers",
+        "matmul float32, GFLOP/s",
+        "matmul bfloat16, GFLOP/s",
+    }
+
+
+def test_dice_of_masks():
+    found, truth = torch.zeros(2, 2, 3, 1, 4, dtype=torch.bool)  # two slices, three objects, masks of four pixels
+    found[0, 0], truth[0, 0, :, :2] = True, True  # half of it right
+    found[1, 1], truth[1, 1] = True, True
+    assert mean_dice(found, truth) == pytest.approx((2 * 2 / 6 + 1) / 2)
+
+
+def test_cases_are_always_the_same():
+    case = Case(SMALL, size=32, slices=2, objects=3, precision="float32")
+    assert torch.equal(case.frames(), case.frames())
+    assert case.frames().shape == (2, 3, 32, 32)
+    for one, other in zip(case.prompts(), case.prompts(), strict=True):
+        assert torch.equal(one.points, other.points)
+        assert (one.points[1] > one.points[0]).all()
+
+
+def test_arithmetic_is_counted():
+    left, query = torch.ones(2, 3), torch.ones(1, 1, 4, 8)
+    with torch.inference_mode():
+        assert gigaflops(lambda: left @ left.T) == pytest.approx(2 * 2 * 3 * 2 / 1e9)
+        attention = torch.nn.functional.scaled_dot_product_attention
+        assert gigaflops(lambda: attention(query, query, query)) == pytest.approx(2 * 2 * 4 * 4 * 8 / 1e9)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts a peak anew")
+def test_memory_is_that_of_the_work():
+    size, run = measure(lambda: torch.ones(8 * 1024 * 1024).sum().item())
+    assert size == 8 * 1024 * 1024
+    assert 30 < run.peak_mb < 100
