@@ -1,5 +1,9 @@
 """Which slices are visited, in which order, and what is kept on the way."""
 
+import gc
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +13,10 @@ from hypothesis import strategies as st
 from medsam2.engine.propagate import FEATURES_KEPT, SliceResult, propagate, sweeps
 from medsam2.engine.track import ObjectPrompt, Track
 from medsam2.errors import PromptError
+from medsam2.frames import Region
 from medsam2.memory import FifoBank, SelfSortingBank
 from medsam2.memory.bank import POINTERS
+from medsam2.network import MaskPrediction
 from medsam2.network.outputs import NO_OBJECT_LOGIT, PointKind
 from reference.intensity_network import IOU, LEVELS, SIDE, ArrayFrames, IntensityNetwork
 
@@ -230,6 +236,63 @@ def test_memory_is_bounded_over_a_long_scan(bank):
 
 def held(bank):
     return len(bank.prompted) + len(bank.recent if isinstance(bank, FifoBank) else bank.kept)
+
+
+class SteadyNetwork(IntensityNetwork):
+    """Sees every object on every slice at the same place, for many objects quickly."""
+
+    def __init__(self, focus):
+        super().__init__()
+        self.config = SimpleNamespace(**vars(IntensityNetwork.config) | {"focus": focus})
+
+    def condition(self, features, memory):
+        return features
+
+    def decode(self, features, prompt):
+        objects = len(prompt.kinds)
+        logits = torch.full((objects, 4, SIDE, SIDE), -10.0)
+        logits[..., 4:12, 4:12] = 10
+        ones = torch.ones(objects)
+        return MaskPrediction(logits, ones[:, None].expand(-1, 4), logits[:, :, 0, :1], ones)
+
+
+class DarkFrames:
+    """Slices that take no memory themselves."""
+
+    frame_shape = (SIDE, SIDE)
+
+    def __init__(self, count):
+        self.count = count
+
+    def __len__(self):
+        return self.count
+
+    def frame(self, t):
+        return torch.zeros(3, 4 * SIDE, 4 * SIDE)
+
+    def through(self, region):
+        return self
+
+
+@pytest.mark.parametrize(("slices", "focus"), [(1000, 0), (120, 2.5)])
+def test_memory_is_flat_in_the_number_of_slices_with_twenty_objects(slices, focus):
+    region = Region.whole((SIDE, SIDE)) if focus else None
+    tracks = [Track(FifoBank(), {0: replace(click(), region=region)}) for _ in range(20)]
+    held_after = {}
+    for results in propagate(SteadyNetwork(focus), DarkFrames(slices), tracks):
+        if results[0].frame in (40, slices // 2, slices - 1):
+            held_after[results[0].frame] = bytes_held()
+    assert len(results) == 20
+    assert len(held_after) == 3
+    assert len(set(held_after.values())) == 1, held_after
+
+
+def bytes_held():
+    """Of all tensors that anything refers to."""
+    gc.collect()
+    tensors = [one for one in gc.get_objects() if issubclass(type(one), torch.Tensor)]
+    storages = {one.untyped_storage().data_ptr(): one.untyped_storage().nbytes() for one in tensors}
+    return sum(storages.values())
 
 
 def test_the_object_score_is_believed():
