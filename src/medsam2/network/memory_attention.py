@@ -28,9 +28,7 @@ class RotaryAttention(nn.Module):
         self.value = nn.Linear(key_width, width)
         self.projection = nn.Linear(width, width)
 
-    def forward(
-        self, query: Tensor, key: Tensor, value: Tensor, angles: tuple[Tensor, Tensor], unplaced: int = 0
-    ) -> Tensor:
+    def forward(self, query: Tensor, key: Tensor, value: Tensor, angles: Tensor, unplaced: int = 0) -> Tensor:
         """Attend.
 
         Args:
@@ -65,7 +63,7 @@ class MemoryAttentionLayer(nn.Module):
         self.contract = nn.Linear(feedforward, width)
         self.mlp_norm = nn.LayerNorm(width)
 
-    def forward(self, x: Tensor, memory: MemoryTokens, angles: tuple[Tensor, Tensor]) -> Tensor:
+    def forward(self, x: Tensor, memory: MemoryTokens, angles: Tensor) -> Tensor:
         """(B, h * w, C) -> the same."""
         normed = self.self_norm(x)
         x = x + self.self_attention(normed, normed, normed, angles)
