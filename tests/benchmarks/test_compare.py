@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 import torch
+import typer
+from typer.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the benchmarks are no installed package
 
 from benchmarks.cases import Case, Grid
-from benchmarks.compare import compare, machine, mean_dice
+from benchmarks.compare import compare, machine, main, mean_dice
 from benchmarks.measures import gigaflops, measure
 from benchmarks.table import COLUMNS, markdown, write
 
+from medsam2.network import NetworkConfig
 from reference.sam2_transformers import SMALL
 
 GRID = Grid(sizes=(64,), objects=(1, 2), slices=3, precisions=("bfloat16", "float32"))
@@ -64,6 +67,28 @@ def test_what_is_written(rows, tmp_path):
     with (tmp_path / "new" / "compare.csv").open() as file:
         assert [float(line["seconds"]) for line in csv.DictReader(file)] == [row.seconds for row in rows]
     assert json.loads((tmp_path / "new" / "compare.json").read_text())["rows"][0]["implementation"] == "medsam2"
+
+
+def test_the_command_measures_what_is_asked_for(rows, tmp_path, monkeypatch):
+    asked = []
+
+    def measured(config, grid, without):
+        asked.append((config, grid, without))
+        yield from rows
+
+    monkeypatch.setattr("benchmarks.compare.compare", measured)
+    app = typer.Typer()
+    app.command()(main)
+    flags = ["--size", "64", "--objects", "1", "--objects", "2", "--slices", "3", "--precision", "float32"]
+
+    result = CliRunner().invoke(app, [*flags, "--without", "sam2", "-o", str(tmp_path)])
+
+    assert result.exit_code == 0
+    assert asked == [
+        (NetworkConfig.preset("sam2.1-hiera-tiny"), Grid((64,), (1, 2), 3, ("float32",)), ("sam2",)),
+    ]
+    assert result.stdout == markdown(rows) + "\n"
+    assert (tmp_path / "compare.md").read_text().endswith(markdown(rows) + "\n")
 
 
 def test_machine_has_no_name_of_a_host():
