@@ -151,13 +151,22 @@ def test_a_click_beside_the_box_is_seen_too():
     assert region.x1 > 80
 
 
-def test_a_click_is_answered_twice_the_second_time_from_near():
+def test_a_click_is_answered_from_far_and_near():
     volume, network = moving(0, start=36), Focusing()
     prompt = focused_prompt(network, stack_of(volume), 4, SlicePrompt(points=(FramePoint(41, 41, True),)))
-    assert network.encoded == 1
+    assert network.encoded == 3  # the whole, half of it, and the smallest that is looked at
     assert prompt.region == Region(26, 26, 58, 58)
     labels, _ = labels_of(volume, ObjectPrompts("clicked", 1, points=(PointPrompt(41, 41, 4),)))
     assert (labels == 1).any()
+
+
+def test_clicks_far_apart_are_all_seen():
+    far = SlicePrompt(points=(FramePoint(20, 41, True), FramePoint(70, 41, False)))
+    network = Focusing()
+    region = focused_prompt(network, stack_of(moving(0, start=36)), 4, far).region
+    assert network.encoded == 1  # no half of the slice holds both
+    assert region.x0 <= 20
+    assert region.x1 > 70
 
 
 def test_a_network_that_does_not_focus_sees_the_whole_frame():

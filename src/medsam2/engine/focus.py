@@ -17,6 +17,9 @@ from medsam2.prompts import SlicePrompt
 
 Box = tuple[float, float, float, float]
 
+NEARER = (0.5, 0.25, 0.125)
+"""Of the frame's longer side: squares around the clicks, looked at beside the whole slice, as a click tells no size."""
+
 BLIND_SHARE = 0.3
 """Of the frame, around the clicks, where a first look finds nothing."""
 
@@ -24,8 +27,8 @@ BLIND_SHARE = 0.3
 def focused_prompt(network: Sam2Network, frames: FrameStack, frame: int, prompt: SlicePrompt) -> ObjectPrompt:
     """Lay an object's prompts on one slice into the pixels of the region that is looked at.
 
-    A box and a drawn mask tell how large the object is. A click does not: the whole slice is looked at first, and then
-    what was found there from near.
+    A box and a drawn mask tell how large the object is. A click does not: it is answered from far and from ever nearer,
+    and the surest answer tells where to look.
 
     Args:
         network: says whether it focuses (`NetworkConfig.focus`); SAM 2 does not.
@@ -85,15 +88,34 @@ def _given_box(prompt: SlicePrompt) -> Box | None:
 
 
 def _found_box(network: Sam2Network, frames: FrameStack, frame: int, prompt: SlicePrompt) -> Box:
-    """The box of what a look at the whole slice finds, all clicks included."""
-    whole = Region.whole(frames.frame_shape)
-    track = Track(FifoBank(), {frame: object_prompt(prompt, frames.through(whole), network.device)})
-    there = torch.ones(1, dtype=torch.bool, device=network.device)
+    """The box of the surest answer to the clicks among those from far and near, all clicks included."""
+    regions = _around_clicks(prompt, frames.frame_shape)
+    prompts = [object_prompt(prompt, frames.through(region), network.device) for region in regions]
+    tracks = [Track(FifoBank(), {frame: one}) for one in prompts]
+    there = torch.ones(len(tracks), dtype=torch.bool, device=network.device)
+    extents: list[tuple[float, Box]] = []
     with torch.inference_mode():
-        features = EncodedFrames(network, frames).seen(frame, [whole])
-        (found,) = advance(network, features, [track], Moment(frame, 1, len(frames)), there)
-    extent = whole.extent(found.prediction.logits[0] > 0)
-    return _with_clicks(extent, prompt) if extent else _blind_box(network, frames, prompt)
+        features = EncodedFrames(network, frames).seen(frame, regions)
+        for found in advance(network, features, tracks, Moment(frame, 1, len(frames)), there):
+            for place, row in enumerate(found.rows):
+                if extent := regions[row].extent(found.prediction.logits[place] > 0):
+                    extents.append((float(found.prediction.iou[place]), extent))
+    surest = max(extents, default=None)
+    return _with_clicks(surest[1], prompt) if surest else _blind_box(network, frames, prompt)
+
+
+def _around_clicks(prompt: SlicePrompt, shape: tuple[int, int]) -> list[Region]:
+    """The whole slice, and ever smaller squares around the clicks that hold all of them."""
+    x0, x1 = min(point.x for point in prompt.points), max(point.x for point in prompt.points)
+    y0, y1 = min(point.y for point in prompt.points), max(point.y for point in prompt.points)
+    clicks = max(x1 - x0, y1 - y0) + 1
+    regions = [Region.whole(shape)]
+    for share in NEARER:
+        side = share * max(shape)
+        if side > clicks:
+            half = (side - clicks) / 2
+            regions.append(Region.around((x0 - half, y0 - half, x1 + half, y1 + half), 1.0, shape))
+    return list(dict.fromkeys(regions))
 
 
 def _blind_box(network: Sam2Network, frames: FrameStack, prompt: SlicePrompt) -> Box:
