@@ -162,7 +162,7 @@ _ALL = (
         preset=STARTER,
         licence="Apache-2.0",
         size_mb=11.4,
-        sha256="d71d457dea81f4bbb408547aaa6b48618532085c37a94501354a425a32e84759",
+        sha256="f017f4ffab510b9d46b0cfc0b0ba312de348a2a457180faf2842d2a76ca68765",
         note="Comes with medsam2; trained on synthetic anatomy only. A start for tests and fine-tuning.",
     ),
     *(_sam2(*row) for row in _SAM2_FILES),
