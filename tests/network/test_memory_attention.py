@@ -1,6 +1,8 @@
 import pytest
 import torch
+from torch.nn import functional as F
 
+from medsam2.network import memory_attention
 from medsam2.network.memory_attention import MemoryAttention, RotaryAttention
 from medsam2.network.outputs import MemoryTokens
 from medsam2.network.position import grid_sinusoids, rotary_angles
@@ -51,8 +53,40 @@ def test_unplaced_keys_are_not_rotated(generator):
     assert not torch.allclose(attention(query, swapped, swapped, angles, 2), attended, atol=1e-4)
 
 
+def test_gathering_in_parts_is_attention(generator, monkeypatch):
+    query, key = torch.randn(2, 2, 5, 8, generator=generator)
+    value = torch.randn(2, 5, 3, generator=generator)
+    expected = F.scaled_dot_product_attention(query, key, value)
+
+    for scores in (1, 12, 30, 1000):
+        monkeypatch.setattr(memory_attention, "SCORES_AT_ONCE", scores)
+        torch.testing.assert_close(memory_attention.gather(query, key, value), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_attention_is_the_same_with_and_without_gradients(generator, dtype):
+    attention, angles = RotaryAttention(64, 16).to(dtype), rotary_angles(64, 2, 2, CPU)
+    query = torch.randn(3, 4, 64, generator=generator).to(dtype)
+    key, value = torch.randn(2, 3, 10, 16, generator=generator).to(dtype)
+
+    learning = attention(query, key, value, angles, unplaced=2)
+
+    with torch.inference_mode():
+        asked = attention(query, key, value, angles, unplaced=2)
+    torch.testing.assert_close(asked, learning.detach(), rtol=0, atol=1e-5 if dtype == torch.float32 else 0.01)
+
+
 def test_the_grid_need_not_be_square(generator):
     attention = MemoryAttention(64, 32, layers=1)
     memory = MemoryTokens(torch.randn(3, 12, 64, generator=generator), torch.randn(3, 12, 64, generator=generator), 0)
 
     assert attention(torch.randn(3, 64, 2, 3, generator=generator), memory).shape == (3, 64, 2, 3)
+
+
+def test_a_shared_frame_is_conditioned_as_a_copy_for_each_object(generator):
+    attention, features = MemoryAttention(64, 32, layers=2), torch.randn(1, 64, 2, 3, generator=generator)
+    memory = MemoryTokens(torch.randn(3, 12, 64, generator=generator), torch.randn(3, 12, 64, generator=generator), 0)
+
+    shared = attention(features, memory)
+
+    torch.testing.assert_close(shared, attention(features.expand(3, -1, -1, -1), memory))

@@ -13,6 +13,27 @@ POSITION_SHARE = 0.1
 """How much of the sinusoidal position is added to the frame's features (SAM 2's released code)."""
 
 
+SCORES_AT_ONCE = 4_000_000
+"""Attention weights that are held at a time on a CPU: they stay in its last cache."""
+
+
+def gather(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attend to (B, L, V) values of fewer channels than the (B, L, C) keys: (B, tokens, C) queries to (B, tokens, V).
+
+    For inference on a CPU, whose fused kernel wants as many channels of values as of keys.
+    """
+    scaled = query * query.shape[-1] ** -0.5
+    objects = max(SCORES_AT_ONCE // (query.shape[1] * key.shape[1]), 1)
+    tokens = max(SCORES_AT_ONCE // (objects * key.shape[1]), 1)
+    groups = zip(scaled.split(objects), key.split(objects), value.split(objects), strict=True)
+    return torch.cat(
+        [
+            torch.cat([(part @ keys.mT).softmax(-1) @ values for part in queries.split(tokens, dim=1)], dim=1)
+            for queries, keys, values in groups
+        ]
+    )
+
+
 class RotaryAttention(nn.Module):
     """One-head attention with rotary positions.
 
@@ -32,7 +53,7 @@ class RotaryAttention(nn.Module):
         """Attend.
 
         Args:
-            query: (B, h * w, C).
+            query: (B or 1, h * w, C).
             key: (B, L, C'), whole grids of h * w cells, then `unplaced` tokens that have no place in the image.
             value: (B, L, C').
             angles: of the h x w grid.
@@ -41,11 +62,15 @@ class RotaryAttention(nn.Module):
         Returns:
             (B, h * w, C).
         """
-        q = rotate(self.query(query), angles)
+        q = rotate(self.query(query), angles).expand(len(key), -1, -1)
         k = self.key(key)
         placed = k.shape[1] - unplaced
         k = torch.cat((rotate(k[:, :placed], angles), k[:, placed:]), dim=1) if placed else k
-        attended = attend(q[:, None], k[:, None], self.value(value)[:, None])[:, 0]
+        if value.shape[-1] < k.shape[-1] and value.device.type == "cpu" and not torch.is_grad_enabled():
+            # A mean of projected values is the projected mean, of a quarter of the channels.
+            attended = self.value(gather(q, k, value))
+        else:
+            attended = attend(q[:, None], k[:, None], self.value(value)[:, None])[:, 0]
         out: Tensor = self.projection(attended)
         return out
 
@@ -64,7 +89,7 @@ class MemoryAttentionLayer(nn.Module):
         self.mlp_norm = nn.LayerNorm(width)
 
     def forward(self, x: Tensor, memory: MemoryTokens, angles: Tensor) -> Tensor:
-        """(B, h * w, C) -> the same."""
+        """(B or 1, h * w, C) -> (B, h * w, C); what objects share is computed once, up to their memories."""
         normed = self.self_norm(x)
         x = x + self.self_attention(normed, normed, normed, angles)
         keys = memory.tokens + memory.position
@@ -82,7 +107,7 @@ class MemoryAttention(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, features: Tensor, memory: MemoryTokens) -> Tensor:
-        """Condition the features of B objects' frames, (B, C, h, w), on their memories."""
+        """Condition the features of B objects' frames, or of one that they share, on their memories: (B, C, h, w)."""
         channels, height, width = features.shape[1:]
         position = grid_sinusoids(channels, height, width, features.device).to(features.dtype)
         x = (features + POSITION_SHARE * position).flatten(2).transpose(1, 2)

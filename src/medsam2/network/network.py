@@ -96,9 +96,9 @@ class Sam2Network(nn.Module):
         """
         if memory is None:
             return replace(features, stride16=features.stride16 + self.no_memory)
+        conditioned = self.memory_attention(features.stride16, self.memory_layout(memory))
         if len(features) == 1:
             features = features.expand(len(memory))
-        conditioned = self.memory_attention(features.stride16, self.memory_layout(memory))
         return replace(features, stride16=conditioned)
 
     def decode(self, features: ImageFeatures, prompt: FramePrompt) -> MaskPrediction:
