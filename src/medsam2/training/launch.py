@@ -148,8 +148,8 @@ def starting_network(recipe: Recipe, folder: RunFolder, saved: SavedState | None
     if saved is not None:
         if "recipe" not in saved[1]:
             raise CheckpointError(
-                f"{folder.path}: the run there was made by an earlier medsam2; write its weights with --export FILE, and "
-                "let a recipe start from that file"
+                f"{folder.path}: the run there was made by an earlier medsam2; write its weights with --export FILE, "
+                "and let a recipe start from that file"
             )
         network, start = Sam2Network(NetworkConfig.from_dict(saved[1]["network"])), saved[1]["start"]
     elif recipe.start == SCRATCH:

@@ -89,13 +89,11 @@ def _dealt(found: CaseSet, settings: DataSettings) -> tuple[tuple[CaseSource, ..
     patients = len({case.whose for case in found.sources})
     if patients < 2:
         raise ConfigurationError(
-            f"{found.name}: has one patient to train on and no split '{settings.validation}'; give it another patient, or "
-            "set 'data.validation_share' to 0, to keep the last weights"
+            f"{found.name}: has one patient to train on and no split '{settings.validation}'; give it another patient, "
+            "or set 'data.validation_share' to 0, to keep the last weights"
         )
     share = max(settings.validation_share, 1 / patients)
-    dealt = split_by_patient(
-        found.sources, {settings.training: 1 - share, settings.validation: share}, SPLIT_SEED
-    )
+    dealt = split_by_patient(found.sources, {settings.training: 1 - share, settings.validation: share}, SPLIT_SEED)
     return dealt[settings.training], dealt[settings.validation]
 
 
