@@ -4,6 +4,7 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +23,8 @@ from medsam2.network import NetworkConfig
 from medsam2.network.config import Precision
 
 Masks = dict[str, Tensor]
+
+WARM_UP_SLICES = 2
 
 
 def compare(config: NetworkConfig, grid: Grid, without: tuple[str, ...] = ()) -> Iterator[Row]:
@@ -52,9 +55,16 @@ def _measure_all(runners: list[Implementation], case: Case, frames: Tensor) -> t
     masks, runs = {}, {}
     for runner in runners:
         with _memories_in(case):
+            _warm_up(runner, case, frames)
             logits, runs[runner.name] = measure(partial(runner.segment, case, frames))
         masks[runner.name] = logits > 0
     return masks, runs
+
+
+def _warm_up(runner: Implementation, case: Case, frames: Tensor) -> None:
+    """What is done once a process, such as choosing kernels, is nobody's work here."""
+    few = min(case.slices, WARM_UP_SLICES)
+    runner.segment(replace(case, slices=few), frames[:few])
 
 
 def _memories_in(case: Case) -> AbstractContextManager[Any]:
