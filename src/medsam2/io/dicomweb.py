@@ -100,6 +100,8 @@ class Pacs:
         self._timeout = timeout_seconds
         given = os.environ if environment is None else environment
         self._session = session = _session(given)
+        self._responses: list[requests.Response] = []
+        session.hooks["response"].append(lambda response, *_, **__: self._responses.append(response))
         with quiet():
             self._client = DICOMwebClient(url.rstrip("/"), session=session, timeout=timeout_seconds)
         self._client.set_http_retry_params(retry=False)
@@ -207,6 +209,10 @@ class Pacs:
                 "or a login page stands before it."
             ) from error
         finally:
+            # What was read as a stream and broke off holds a connection that the session no longer knows.
+            for response in self._responses:
+                response.close()
+            self._responses.clear()
             self._session.close()
 
     def _problem(self, error: requests.RequestException) -> str:
