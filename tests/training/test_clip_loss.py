@@ -174,6 +174,19 @@ def test_without_a_prompt_the_consensus_is_judged(judgements, monkeypatch):
     assert outcome.scores["dice tracked"][1] == 12
 
 
+def test_a_first_drawing_is_judged_where_one_was_made():
+    torch.manual_seed(0)
+    config = replace(TINY, drawn_prompts=True, likeness=True, size=SIDE)
+    network = initialised(Sam2Network(config)).train()
+    settings = ClipSettings(DRAWN, **NO_CORRECTIONS)
+    outcome = clip_loss(network, batch_of(), settings, seeded())
+    assert outcome.scores["dice likeness"][1] == 6  # three objects of the unordered clip, on two frames
+    outcome.total.backward()
+    assert next(network.neck.parameters()).grad.any()
+    network.config = replace(config, likeness=False)
+    assert "dice likeness" not in clip_loss(network, batch_of(), settings, seeded()).scores
+
+
 def test_a_box_and_several_clicks_are_clear(judgements):
     clip_loss(network_of(), batch_of(frames=1), ClipSettings(BOXES, **NO_CORRECTIONS), seeded())
     clip_loss(network_of(), batch_of(frames=1), ClipSettings(CLICKS, 4, 0.0), seeded(1))

@@ -14,6 +14,7 @@ from medsam2.training.losses import (
     DICE_WEIGHT,
     FOCAL_WEIGHT,
     IOU_WEIGHT,
+    LIKENESS_WEIGHT,
     SCORE_WEIGHT,
     SECOND_CHOICE_WEIGHT,
     SMALLEST_AREA,
@@ -21,6 +22,7 @@ from medsam2.training.losses import (
     focal,
     frame_loss,
     hard_iou,
+    likeness_loss,
     soft_dice,
 )
 
@@ -239,3 +241,15 @@ def test_a_consensus_on_a_frame_without_the_object():
     assert loss.mask.item() == 0
     assert loss.iou.item() == pytest.approx(0.25)  # a mask of nothing has an IoU of 0
     assert loss.dice.isnan().all()
+
+
+def test_a_first_drawing_is_judged_by_cross_entropy_and_dice():
+    drawn = torch.cat([masks(2, inside=MANY, outside=-MANY), masks(0, outside=-MANY)])  # right; and right to be empty
+    loss, dice = likeness_loss(drawn, torch.cat([truth(2), truth(0)]))
+    assert loss.tolist() == pytest.approx([0.0, 0.0], abs=1e-4)
+    assert dice[0].item() == 1
+    assert dice[1].isnan()
+    undecided, _ = likeness_loss(torch.zeros_like(drawn), torch.cat([truth(2), truth(0)]))
+    soft = (2 * 2 * 0.5 + 1) / (16 * 0.5 + 2 + 1)
+    expected = [LIKENESS_WEIGHT * (math.log(2) + 1 - soft), LIKENESS_WEIGHT * math.log(2)]
+    assert undecided.tolist() == pytest.approx(expected)

@@ -72,6 +72,12 @@ def test_a_window_lies_in_the_slab_in_either_direction():
     assert seen == rising | {one[::-1] for one in rising}
 
 
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_as_many_scenes_are_unordered_as_asked_for(share):
+    source = clips_of(BatchShape(3, 2, 1, 32, unordered=share))
+    assert {one for _ in range(4) for one in source.next_batch().ordered} == {share == 0}
+
+
 def test_the_same_seed_gives_the_same_batches():
     first, again = (clips_of(BatchShape(1, 2, 2, 32), seed=7) for _ in range(2))
     for _ in range(3):

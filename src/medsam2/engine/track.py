@@ -79,10 +79,12 @@ class Advance:
     Attributes:
         rows: indices of the tracks.
         prediction: of these tracks, in this order.
+        likeness: (rows, 1, 4h, 4w) logits, the first drawing of what looks like each object; None where none was made.
     """
 
     rows: list[int]
     prediction: FramePrediction
+    likeness: Tensor | None = None
 
 
 def advance(
@@ -139,18 +141,20 @@ def _advance_batch(
     memory = [one for row in rows if (one := selections[row]) is not None] or None
     known = None if present is None else present[rows]
     drawn = [one.drawn for one in prompts if one is not None and one.drawn is not None]
+    alike = None
     if drawn:
         found, entry = step_with_mask(network, own, torch.stack(drawn), moment.frame, known)
     else:
         prompt = _stack([one for one in prompts if one is not None], memory, rows, own)
         if memory and network.config.likeness and prompt.mask is None and not any(prompts):
-            prompt = replace(prompt, mask=_looks_like(own, memory))
+            alike = _looks_like(own, memory)
+            prompt = replace(prompt, mask=alike)
         found, entry = step(network, own, prompt, memory, moment.frame, known)
     for index, row in enumerate(rows):
         bank = tracks[row].bank
         remember = bank.add if prompts[index] is None else bank.add_prompted
         remember(entry.of_object(index))
-    return Advance(rows, found)
+    return Advance(rows, found, alike)
 
 
 def _stack(
@@ -183,7 +187,7 @@ def _looks_like(features: ImageFeatures, memory: Sequence[MemorySelection]) -> T
     drawn = []
     for index, selection in enumerate(memory):
         own = features if len(features) == 1 else features.take(slice(index, index + 1))
-        drawn.append(likeness(own, [entry.mask for entry in selection.entries if entry.mask is not None]))
+        drawn.append(likeness(own, selection.entries))
     return torch.cat(drawn)
 
 

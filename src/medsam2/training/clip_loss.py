@@ -11,7 +11,7 @@ from medsam2.engine.track import Advance, Moment, ObjectPrompt, Track, advance, 
 from medsam2.memory import FifoBank
 from medsam2.network import ImageFeatures, MaskPrediction, Sam2Network
 from medsam2.network.outputs import PointKind
-from medsam2.training.losses import FrameLoss, consensus_loss, frame_loss
+from medsam2.training.losses import FrameLoss, consensus_loss, frame_loss, likeness_loss
 from medsam2.training.prompting import PromptMix, corrective_clicks, first_prompts
 
 LONG_VIDEO = 64
@@ -135,7 +135,7 @@ class ClipRun:
         present = torch.ones(len(chosen), dtype=torch.bool, device=self.batch.truth.device) if prompted else None
         moment = Moment(self.batch.steps[index], 1, LONG_VIDEO)
         found = advance(self.network, features, [self.tracks[row] for row in chosen], moment, present)
-        return [Advance([chosen[row] for row in one.rows], one.prediction) for one in found]
+        return [replace(one, rows=[chosen[row] for row in one.rows]) for one in found]
 
     def _index(self, rows: list[int]) -> Tensor:
         return torch.tensor(rows, device=self.batch.truth.device)
@@ -147,8 +147,16 @@ class ClipRun:
             truth = self.batch.truth[answer.rows, index]
             loss = self._loss(index, answer.rows, answer.prediction.candidates, truth)
             self.outcome.total = self.outcome.total + loss.total() * len(answer.rows)
+            if answer.likeness is not None:
+                self._judge_likeness(answer.likeness, truth)
             self.judged += len(answer.rows)
             self._log(loss, truth, name, answer)
+
+    def _judge_likeness(self, drawn: Tensor, truth: Tensor) -> None:
+        """The first drawing is judged for itself: what tells objects apart is learnt soonest from what it tells."""
+        loss, dice = likeness_loss(drawn, truth)
+        self.outcome.total = self.outcome.total + loss.sum()
+        self.outcome.note("dice likeness", dice)
 
     def _loss(self, index: int, rows: list[int], candidates: MaskPrediction, truth: Tensor) -> FrameLoss:
         """The loss of the mask that `engine.step` would take."""

@@ -9,6 +9,8 @@ from medsam2.frames.region import Region
 from medsam2.frames.resizing import resize_image, resize_mask
 from medsam2.synthetic import RandomSource
 
+Box = tuple[int, int, int, int]
+
 FOCUS = (1.6, 4.5)
 """Sides of the region on the prompted frame, in boxes: users' boxes are loose, and a click tells no size."""
 
@@ -22,7 +24,14 @@ WHOLE = 0.12
 """Share of ordered clips that are looked at whole."""
 
 WHOLE_IN_SETS = 0.5
-"""Share of the images of unordered sets that are looked at whole: nobody knows yet where the object is."""
+"""Share of unordered sets that are looked at whole: nobody knows yet where the object is. The others are looked at from
+near, wherever something looked like it from far."""
+
+SOUGHT = (1.5, 5.0)
+"""Sides of the region in which an object was found on another image of a set, in boxes."""
+
+ASTRAY = 0.12
+"""Deviations of that region from the object, in its sides."""
 
 COARSE = 0.4
 """Share of clips whose pixels are larger than the network's, as those of coarse scans are after zooming in."""
@@ -79,24 +88,31 @@ def follow(mask: Tensor, source: RandomSource, ordered: bool) -> list[Region]:
     """
     shape = (mask.shape[-2], mask.shape[-1])
     boxes = _boxes(mask)
-    if ordered and source.chance(WHOLE):
+    if source.chance(WHOLE if ordered else WHOLE_IN_SETS):
         return [Region.whole(shape)] * len(boxes)
-    if not ordered:
-        return [_glance(box, shape, source) for box in boxes]
-    regions = [_near(boxes[0], FOCUS, shape, source)]
-    for before in boxes[:-1]:
-        regions.append(regions[-1] if before is None else _near(before, FOLLOWING, shape, source))
+    regions = [_near(boxes[0], FOCUS, SHIFT, shape, source)]
+    for place, before in enumerate(boxes[:-1]):
+        if not ordered:
+            regions.append(_sought(boxes[place + 1], regions[0], shape, source))
+        else:
+            regions.append(regions[-1] if before is None else _near(before, FOLLOWING, SHIFT, shape, source))
     return regions
 
 
-def _glance(box: tuple[int, int, int, int] | None, shape: tuple[int, int], source: RandomSource) -> Region:
-    if box is None or source.chance(WHOLE_IN_SETS):
-        return Region.whole(shape)
-    return _near(box, FOCUS, shape, source)
+def _sought(box: Box | None, template: Region, shape: tuple[int, int], source: RandomSource) -> Region:
+    """Where an object is looked for on another image of a set.
+
+    Also where it is absent, or else how near the look is would tell whether it is there.
+    """
+    if box is not None:
+        return _near(box, SOUGHT, ASTRAY, shape, source)
+    x, y = (source.uniform(0.0, float(length)) for length in (shape[1], shape[0]))
+    side = max(template.shape) * source.log_uniform(0.5, 2.0)
+    return Region.around((x - side / 2, y - side / 2, x + side / 2, y + side / 2), 1.0, shape)
 
 
 def _near(
-    box: tuple[int, int, int, int] | None, factors: tuple[float, float], shape: tuple[int, int], source: RandomSource
+    box: Box | None, factors: tuple[float, float], shift: float, shape: tuple[int, int], source: RandomSource
 ) -> Region:
     """A region around a box, a little off."""
     if box is None:
@@ -104,14 +120,14 @@ def _near(
     x0, y0, x1, y1 = box
     factor = source.log_uniform(*factors) * float(torch.exp(torch.tensor(source.normal(0.0, STRETCH))))
     side = factor * max(x1 - x0 + 1, y1 - y0 + 1)
-    dx, dy = source.normal(0.0, SHIFT * side), source.normal(0.0, SHIFT * side)
+    dx, dy = source.normal(0.0, shift * side), source.normal(0.0, shift * side)
     return Region.around((x0 + dx, y0 + dy, x1 + dx, y1 + dy), factor, shape)
 
 
-def _boxes(mask: Tensor) -> list[tuple[int, int, int, int] | None]:
+def _boxes(mask: Tensor) -> list[Box | None]:
     """The box of each frame's mask, x0, y0, x1, y1; None where it is empty."""
     columns, rows = mask.any(-2), mask.any(-1)
-    found: list[tuple[int, int, int, int] | None] = []
+    found: list[Box | None] = []
     for across, along in zip(columns.cpu(), rows.cpu(), strict=True):
         x, y = across.nonzero()[:, 0].tolist(), along.nonzero()[:, 0].tolist()
         found.append((x[0], y[0], x[-1], y[-1]) if x else None)

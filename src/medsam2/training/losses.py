@@ -29,6 +29,9 @@ SECOND_CHOICE_WEIGHT = 0.3
 """Share with which the candidates that the prompt does not call for learn: the predictor falls back on them."""
 
 
+LIKENESS_WEIGHT = 1.0
+
+
 @dataclass(frozen=True)
 class FrameLoss:
     """The losses of B objects on one frame, each (B,), not yet weighted.
@@ -102,6 +105,25 @@ def consensus_loss(prediction: MaskPrediction, truth: Tensor) -> FrameLoss:
         dice=torch.where(present, 2 * iou / (1 + iou), nothing),
         regret=nothing,
     )
+
+
+def likeness_loss(drawn: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+    """Judge what looked like B objects: cross-entropy, and Dice where they are there.
+
+    Args:
+        drawn: (B, 1, 4h, 4w) logits.
+        truth: (B, S, S) bool.
+
+    Returns:
+        The weighted loss of each, (B,), and for the log the Dice of the hard masks, NaN where the object is absent.
+    """
+    soft_truth = _on_grid(truth, drawn)
+    present = truth.flatten(1).any(1)
+    entropy = F.binary_cross_entropy_with_logits(drawn, soft_truth, reduction="none").mean((1, 2, 3))
+    missed = 1 - soft_dice(drawn.sigmoid(), soft_truth)[:, 0]
+    iou = hard_iou(drawn, soft_truth)[:, 0]
+    dice = torch.where(present, 2 * iou / (1 + iou), torch.nan)
+    return LIKENESS_WEIGHT * (entropy + torch.where(present, missed, 0.0)), dice
 
 
 def _on_grid(truth: Tensor, logits: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ MEANS = (
     "dice click",
     "dice corrected",
     "dice tracked",
+    "dice likeness",
     "regret",
     "iou error",
     "seen if absent",

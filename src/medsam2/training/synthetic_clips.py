@@ -44,6 +44,7 @@ class BatchShape:
         size: S in pixels, of what the network sees.
         canvas: side in pixels of the frames that are painted.
         looks: clips that are cut from one painted scene, each following another object; divides `clips`.
+        unordered: share of the scenes that are sets of images without an order.
     """
 
     clips: int
@@ -52,6 +53,7 @@ class BatchShape:
     size: int
     canvas: int = 256
     looks: int = 1
+    unordered: float = 0.3
 
 
 class SlabPool:
@@ -100,7 +102,7 @@ class SyntheticClips:
         self, shape: BatchShape, generator: Generator, device: torch.device, recipe: ClipRecipe | None = None
     ) -> None:
         self.shape, self.generator, self.device = shape, generator, device
-        recipe = recipe or ClipRecipe()
+        recipe = recipe or ClipRecipe(unordered_share=shape.unordered)
         slab = replace(recipe, size=shape.canvas, frames=max(recipe.frames, 2 * shape.frames))
         self.pool = SlabPool(slab, generator, device)
 
