@@ -7,6 +7,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import get_args
 from unittest.mock import patch
 
 import torch
@@ -94,15 +95,9 @@ def implementations(config: NetworkConfig, size: int) -> list[Implementation]:
     return found
 
 
-def in_precision(network: Sam2Network, precision: Precision) -> Sam2Network:
-    """A copy with weights in `precision`, as `load_network` makes it."""
-    converted = deepcopy(network).to(getattr(torch, precision))
-    converted.prompt_encoder.position.float()
-    return converted
-
-
 def _ours(network: Sam2Network) -> Segment:
-    converted = {precision: in_precision(network, precision) for precision in ("float32", "bfloat16")}
+    precisions: tuple[Precision, ...] = get_args(Precision)
+    converted = {name: deepcopy(network).in_precision(getattr(torch, name)) for name in precisions}
 
     def segment(case: Case, frames: Tensor) -> Tensor:
         tracks = [Track(FifoBank(), {case.start: prompt}) for prompt in case.prompts()]

@@ -158,6 +158,18 @@ def test_weights_from_a_file(tmp_path, tiny_network, card, monkeypatch):
         assert torch.equal(tensor, tiny_network.state_dict()[name])
 
 
+def test_weights_in_half_precision_find_nearly_the_same(tmp_path, tiny_network, card, volume):
+    save_network(tiny_network, tmp_path / "tiny.safetensors", card, torch.float32)
+    segmenter = Segmenter.from_pretrained(tmp_path / "tiny.safetensors", "cpu", "bfloat16")
+    assert segmenter.describe()["precision"] == "bfloat16"
+    precise = Segmenter.from_pretrained(tmp_path / "tiny.safetensors", "cpu")
+    found = [list(one.stream(volume, CLICK, HOW))[0].logits for one in (segmenter, precise)]
+    assert found[0].dtype == torch.float32
+    torch.testing.assert_close(*found, atol=0.1, rtol=0.1)
+    with pytest.raises(ConfigurationError, match="precision is 'float16'"):
+        Segmenter.from_pretrained(tmp_path / "tiny.safetensors", "cpu", "float16")
+
+
 def test_unknown_weights_are_refused():
     with pytest.raises(CheckpointError, match=r"no weights are called 'stater'.*Did you mean 'starter'"):
         Segmenter.from_pretrained("stater", device="cpu")

@@ -15,6 +15,7 @@ from medsam2.engine.volume_run import Progress, SegmentationResult, SegmentSetti
 from medsam2.errors import ConfigurationError
 from medsam2.frames import SetImage
 from medsam2.network import Sam2Network
+from medsam2.network.config import Precision
 from medsam2.prompts import PromptSet
 from medsam2.spatial import Volume
 from medsam2.weights import WeightsCard, load_network
@@ -40,18 +41,22 @@ class Segmenter:
         self.network, self.card, self.sha256 = network.eval(), card, sha256
 
     @classmethod
-    def from_pretrained(cls, model: str | Path = DEFAULT_MODEL, device: str = "auto") -> Self:
+    def from_pretrained(
+        cls, model: str | Path = DEFAULT_MODEL, device: str = "auto", precision: Precision = "float32"
+    ) -> Self:
         """Load weights.
 
         Args:
             model: a name that `medsam2 weights list` knows, or a file.
             device: "cpu", "cuda", "mps", or "auto" for the best there is.
+            precision: of encoder and memory attention. "bfloat16" is faster where the device multiplies in it, with large
+                networks, and moves masks a little (see docs/performance.md); "float32" gives the same masks everywhere.
 
         Raises:
             CheckpointError: the weights are missing, damaged or of another network.
-            ConfigurationError: there is no such device.
+            ConfigurationError: there is no such device or precision.
         """
-        loaded = load_network(model, device=choose_device(device))
+        loaded = load_network(model, choose_device(device), precision)
         return cls(loaded.network, loaded.card, loaded.sha256)
 
     def describe(self) -> dict[str, Any]:
@@ -61,7 +66,7 @@ class Segmenter:
             "sha256": self.sha256,
             "licence": self.card.licence,
             "device": str(self.network.device),
-            "precision": str(self.network.dtype).removeprefix("torch."),
+            "precision": str(self.network.precision).removeprefix("torch."),
             "network": self.card.config.to_dict(),
         }
 

@@ -88,6 +88,12 @@ def test_each_image_gets_a_label_map_of_its_own_size(call):
     assert f"wrote {out}: 4 label maps" in said
 
 
+def test_the_precision_asked_for_is_reported(call):
+    code, said, out = call(*BOX, "--precision", "bfloat16")
+    assert code == 0, said
+    assert json.loads((out / "report.json").read_text())["model"]["precision"] == "bfloat16"
+
+
 def test_nifti_keeps_its_geometry_to_the_bit(call, folder):
     _, _, out = call(*BOX)
     before, after = nibabel.load(folder / "d.nii.gz"), nibabel.load(out / "d.nii.gz")

@@ -224,10 +224,11 @@ def test_bfloat16_weights_stay_near_float32(config, generator):
     images = torch.randn(1, 3, 64, 64, generator=generator)
     entry, prediction = two_frames(network, images, box_and_click(0.5))
 
-    rounded = copy.deepcopy(network).bfloat16()
+    rounded = copy.deepcopy(network).in_precision(torch.bfloat16)
     rounded_entry, rounded_prediction = two_frames(rounded, images, box_and_click(0.5))
 
-    assert rounded.dtype == rounded_prediction.logits.dtype == torch.bfloat16
+    assert (rounded.precision, rounded.dtype) == (torch.bfloat16, torch.float32)
+    assert rounded_prediction.logits.dtype == torch.float32
     assert nearness(rounded_entry.features, entry.features.float()) > 0.98
     assert nearness(rounded_prediction.logits, prediction.logits) > 0.98
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from medsam2.cli.options import Debug, Device, Memory, MemoryOption, MemorySeed, Model, Quiet, Verbose
+from medsam2.cli.options import Debug, Device, Memory, MemoryOption, MemorySeed, Model, Precision, Quiet, Verbose
 from medsam2.cli.output import Output
 from medsam2.cli.prompt_flags import MaskLoader, PromptFlags, collect_prompts, read_json
 from medsam2.cli.set_folder import COCO, REPORT, SHEET, TABLE, SetFolder, SetFormat, run_identity
@@ -71,6 +71,7 @@ def oneprompt(
     ] = "auto",
     size: Annotated[int | None, typer.Option(help="Side of the network's input; by default as it was trained.")] = None,
     device: Device = "auto",
+    precision: Precision = "float32",
     quiet: Quiet = False,
     verbose: Verbose = False,
     debug: Debug = False,
@@ -86,7 +87,7 @@ def oneprompt(
     templates = collect_templates(flags, template or (), found)
     found += [image for image in templates if image not in found]
     folder = SetFolder(output, found, name_label_maps(found, output))
-    segmenter = Segmenter.from_pretrained(model, device)
+    segmenter = Segmenter.from_pretrained(model, device, precision)
     prompted = {image.name: one for image, one in templates.items()}
     log = folder.log(run_identity(segmenter.describe(), asdict(settings), prompted, found))
     run = SetRun(segmenter.network, found, prompted, settings, log)

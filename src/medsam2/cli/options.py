@@ -5,9 +5,14 @@ from typing import Annotated
 import typer
 
 from medsam2.memory import POLICIES
+from medsam2.network import config
 
 Device = Annotated[str, typer.Option("-d", "--device", help="cpu, cuda, mps, or auto.")]
 Model = Annotated[str, typer.Option(help="Weights by name (see `medsam2 weights list`) or a file.")]
+Precision = Annotated[
+    config.Precision,
+    typer.Option(help="bfloat16 is faster with large networks where the processor multiplies in it; masks move a bit."),
+]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but warnings and errors.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from medsam2.cli.options import Debug, Device, Memory, MemoryOption, MemorySeed, Model, Quiet, Verbose
+from medsam2.cli.options import Debug, Device, Memory, MemoryOption, MemorySeed, Model, Precision, Quiet, Verbose
 from medsam2.cli.output import Output
 from medsam2.cli.prompt_flags import PromptFlags, collect_prompts
 from medsam2.cli.report_flags import ReportFlags
@@ -83,6 +83,7 @@ def segment(
     identify: Annotated[bool, typer.Option("--identify", help="Name the series by its UIDs in the reports.")] = False,
     preview_file: Annotated[Path | None, typer.Option("--preview", help="PNG picture of the result to write.")] = None,
     device: Device = "auto",
+    precision: Precision = "float32",
     quiet: Quiet = False,
     verbose: Verbose = False,
     debug: Debug = False,
@@ -114,7 +115,7 @@ def segment(
     check_output(volume, output_file, as_format)
     prompted = volume if template is None else read_volume(template)
     prompt_set = collect_prompts(flags, prompted, out.warn)
-    segmenter = Segmenter.from_pretrained(model, device)
+    segmenter = Segmenter.from_pretrained(model, device, precision)
     out.detail(f"{segmenter.card.name} on {segmenter.network.device}, {volume.geometry.describe()}")
     with out.progress("segmenting") as progress:
         if template is None:

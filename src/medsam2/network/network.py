@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -61,8 +62,23 @@ class Sam2Network(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The precision of the weights."""
+        """The precision of features, prompts and masks."""
         return self.no_memory.dtype
+
+    @property
+    def precision(self) -> torch.dtype:
+        """The precision of the encoder and the memory attention, in which nearly all of the arithmetic is done."""
+        return self.image_encoder.position_grid.dtype
+
+    def in_precision(self, precision: torch.dtype) -> Self:
+        """Convert encoder and memory attention in place.
+
+        What is small stays in float32: in prompts, mask decoder, pointers and memory encoder rounding costs masks and
+        gains no time.
+        """
+        for part in (self.image_encoder, self.neck, self.memory_layout, self.memory_attention):
+            part.to(precision)
+        return self
 
     def encode_image(self, images: Tensor) -> ImageFeatures:
         """Encode frames.
@@ -80,8 +96,8 @@ class Sam2Network(nn.Module):
                 f"images have shape {tuple(images.shape)}; expected (frames, 1 or 3 channels, S, S), square"
             )
         check_size(images.shape[-1])
-        stages = self.image_encoder(images.expand(-1, RGB, -1, -1).to(self.dtype))
-        stride4, stride8, stride16 = self.neck(stages)
+        stages = self.image_encoder(images.expand(-1, RGB, -1, -1).to(self.precision))
+        stride4, stride8, stride16 = map(self._widen, self.neck(stages))
         return ImageFeatures(*self.mask_decoder.skips(stride4, stride8), stride16)
 
     def condition(self, features: ImageFeatures, memory: Sequence[MemorySelection] | None) -> ImageFeatures:
@@ -96,7 +112,8 @@ class Sam2Network(nn.Module):
         """
         if memory is None:
             return replace(features, stride16=features.stride16 + self.no_memory)
-        conditioned = self.memory_attention(features.stride16, self.memory_layout(memory))
+        image = features.stride16 if self.precision == self.dtype else features.stride16.to(self.precision)
+        conditioned = self._widen(self.memory_attention(image, self.memory_layout(memory)))
         if len(features) == 1:
             features = features.expand(len(memory))
         return replace(features, stride16=conditioned)
@@ -131,3 +148,7 @@ class Sam2Network(nn.Module):
             absent = 1 - present.to(memory.dtype)
             memory = memory + absent[:, None, None, None] * self.no_object_memory[..., None, None]
         return memory
+
+    def _widen(self, features: Tensor) -> Tensor:
+        """From the precision of the encoder to that of the masks. Where both are one, autocast may have its own."""
+        return features if self.precision == self.dtype else features.to(self.dtype)

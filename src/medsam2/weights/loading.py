@@ -61,7 +61,7 @@ def load_network(
     Args:
         name_or_path: such as `"sam2.1-hiera-tiny"` (downloaded if need be) or `"weights.safetensors"`.
         device: where to put the network.
-        precision: of its weights, whatever that of the file.
+        precision: see `Sam2Network.in_precision`; that of the file does not count.
         progress: show a progress bar while downloading.
 
     Raises:
@@ -167,8 +167,7 @@ def _check_values(path: Path, state: Mapping[str, Tensor]) -> None:
 def _build(config: NetworkConfig, state: Mapping[str, Tensor], device: torch.device, dtype: torch.dtype) -> Sam2Network:
     """A network with these weights, converted and put on the device without being initialised first."""
     with torch.device("meta"):
-        network = Sam2Network(config).to(dtype)
-    network.prompt_encoder.position.float()
+        network = Sam2Network(config).float().in_precision(dtype)
     network.to_empty(device=device).load_state_dict(state)
     return network.eval()
 
