@@ -40,3 +40,9 @@ def tiny_network() -> Sam2Network:
     network = Sam2Network(TINY).eval().requires_grad_(False)
     randomise(network, seed=0)
     return network
+
+
+@pytest.fixture(autouse=True)
+def _no_compiled_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An encoder is compiled only where a test asks for it: it takes seconds."""
+    monkeypatch.setattr("medsam2.segmenter.openvino_is_installed", lambda: False)

@@ -152,6 +152,7 @@ def test_weights_from_a_file(tmp_path, tiny_network, card, monkeypatch):
         "licence": "none",
         "device": "cpu",
         "precision": "float32",
+        "encoder": "torch",
         "network": tiny_network.config.to_dict(),
     }
     for name, tensor in segmenter.network.state_dict().items():
@@ -163,7 +164,7 @@ def test_weights_in_half_precision_find_nearly_the_same(tmp_path, tiny_network, 
     segmenter = Segmenter.from_pretrained(tmp_path / "tiny.safetensors", "cpu", "bfloat16")
     assert segmenter.describe()["precision"] == "bfloat16"
     precise = Segmenter.from_pretrained(tmp_path / "tiny.safetensors", "cpu")
-    found = [list(one.stream(volume, CLICK, HOW))[0].logits for one in (segmenter, precise)]
+    found = [next(iter(one.stream(volume, CLICK, HOW))).logits for one in (segmenter, precise)]
     assert found[0].dtype == torch.float32
     torch.testing.assert_close(*found, atol=0.1, rtol=0.1)
     with pytest.raises(ConfigurationError, match="precision is 'float16'"):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 import torch
 
@@ -18,9 +18,12 @@ from medsam2.network import Sam2Network
 from medsam2.network.config import Precision
 from medsam2.prompts import PromptSet
 from medsam2.spatial import Volume
-from medsam2.weights import WeightsCard, load_network
+from medsam2.weights import LoadedNetwork, WeightsCard, load_network
+from medsam2.weights.openvino_encoder import OpenVinoEncoder, openvino_is_installed
 
 DEFAULT_MODEL = "starter"
+
+Encoder = Literal["auto", "torch", "openvino"]
 
 
 class Segmenter:
@@ -42,21 +45,29 @@ class Segmenter:
 
     @classmethod
     def from_pretrained(
-        cls, model: str | Path = DEFAULT_MODEL, device: str = "auto", precision: Precision = "float32"
+        cls,
+        model: str | Path = DEFAULT_MODEL,
+        device: str = "auto",
+        precision: Precision = "float32",
+        encoder: Encoder = "auto",
     ) -> Self:
         """Load weights.
 
         Args:
             model: a name that `medsam2 weights list` knows, or a file.
             device: "cpu", "cuda", "mps", or "auto" for the best there is.
-            precision: of encoder and memory attention. "bfloat16" is faster where the device multiplies in it, with large
-                networks, and moves masks a little (see docs/performance.md); "float32" gives the same masks everywhere.
+            precision: of encoder and memory attention. "bfloat16" is faster with large networks where the device
+                multiplies in it, and moves masks a little (see docs/performance.md); "float32" never does.
+            encoder: what computes the image encoder: "torch"; "openvino", faster on most CPUs, with the extra
+                `medsam2[openvino]`; or "auto" for the faster one that is installed.
 
         Raises:
             CheckpointError: the weights are missing, damaged or of another network.
-            ConfigurationError: there is no such device or precision.
+            ConfigurationError: there is no such device, precision or encoder, or not on this device.
+            MissingDependencyError: the encoder's package is not installed.
         """
         loaded = load_network(model, choose_device(device), precision)
+        loaded.network.compiled_maps = choose_encoder(loaded, encoder)
         return cls(loaded.network, loaded.card, loaded.sha256)
 
     def describe(self) -> dict[str, Any]:
@@ -67,6 +78,7 @@ class Segmenter:
             "licence": self.card.licence,
             "device": str(self.network.device),
             "precision": str(self.network.precision).removeprefix("torch."),
+            "encoder": "torch" if self.network.compiled_maps is None else "openvino",
             "network": self.card.config.to_dict(),
         }
 
@@ -197,3 +209,19 @@ def choose_device(name: str) -> str:
         usable = ", ".join(device for device, usable in there.items() if usable)
         raise ConfigurationError(f"device '{name}' is not available here; usable: {usable}")
     return name
+
+
+def choose_encoder(loaded: LoadedNetwork, name: Encoder) -> OpenVinoEncoder | None:
+    """What computes the image encoder in PyTorch's place; None: nothing does.
+
+    Raises:
+        ConfigurationError: there is no such encoder, or not on this device.
+        MissingDependencyError: its package is not installed.
+    """
+    if name not in get_args(Encoder):
+        raise ConfigurationError(f"encoder is '{name}'; expected one of {', '.join(get_args(Encoder))}")
+    possible = openvino_is_installed() and loaded.network.device.type == "cpu"
+    if name == "torch" or (name == "auto" and not possible):
+        return None
+    encoder = OpenVinoEncoder(loaded.network, loaded.sha256)
+    return encoder if name == "openvino" or encoder.profits else None

@@ -8,7 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-from medsam2.cli.options import Debug, Device, Memory, MemoryOption, MemorySeed, Model, Precision, Quiet, Verbose
+from medsam2.cli.options import (
+    Debug,
+    Device,
+    Encoder,
+    Memory,
+    MemoryOption,
+    MemorySeed,
+    Model,
+    Precision,
+    Quiet,
+    Verbose,
+)
 from medsam2.cli.output import Output
 from medsam2.cli.prompt_flags import MaskLoader, PromptFlags, collect_prompts, read_json
 from medsam2.cli.set_folder import COCO, REPORT, SHEET, TABLE, SetFolder, SetFormat, run_identity
@@ -72,6 +83,7 @@ def oneprompt(
     size: Annotated[int | None, typer.Option(help="Side of the network's input; by default as it was trained.")] = None,
     device: Device = "auto",
     precision: Precision = "float32",
+    encoder: Encoder = "auto",
     quiet: Quiet = False,
     verbose: Verbose = False,
     debug: Debug = False,
@@ -87,7 +99,7 @@ def oneprompt(
     templates = collect_templates(flags, template or (), found)
     found += [image for image in templates if image not in found]
     folder = SetFolder(output, found, name_label_maps(found, output))
-    segmenter = Segmenter.from_pretrained(model, device, precision)
+    segmenter = Segmenter.from_pretrained(model, device, precision, encoder)
     prompted = {image.name: one for image, one in templates.items()}
     log = folder.log(run_identity(segmenter.describe(), asdict(settings), prompted, found))
     run = SetRun(segmenter.network, found, prompted, settings, log)

@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from medsam2.cli.options import Debug, Device, Memory, MemoryOption, MemorySeed, Model, Precision, Quiet, Verbose
+from medsam2.cli.options import (
+    Debug,
+    Device,
+    Encoder,
+    Memory,
+    MemoryOption,
+    MemorySeed,
+    Model,
+    Precision,
+    Quiet,
+    Verbose,
+)
 from medsam2.cli.output import Output
 from medsam2.cli.prompt_flags import PromptFlags, collect_prompts
 from medsam2.cli.report_flags import ReportFlags
@@ -84,6 +95,7 @@ def segment(
     preview_file: Annotated[Path | None, typer.Option("--preview", help="PNG picture of the result to write.")] = None,
     device: Device = "auto",
     precision: Precision = "float32",
+    encoder: Encoder = "auto",
     quiet: Quiet = False,
     verbose: Verbose = False,
     debug: Debug = False,
@@ -115,7 +127,7 @@ def segment(
     check_output(volume, output_file, as_format)
     prompted = volume if template is None else read_volume(template)
     prompt_set = collect_prompts(flags, prompted, out.warn)
-    segmenter = Segmenter.from_pretrained(model, device, precision)
+    segmenter = Segmenter.from_pretrained(model, device, precision, encoder)
     out.detail(f"{segmenter.card.name} on {segmenter.network.device}, {volume.geometry.describe()}")
     with out.progress("segmenting") as progress:
         if template is None:

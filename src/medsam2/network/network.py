@@ -1,6 +1,6 @@
 """SAM 2 in plain PyTorch (Ravi et al. 2024, arXiv 2408.00714): the parts, and the verbs that compose them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Self
 
@@ -21,6 +21,9 @@ from medsam2.network.prompt_encoder import PromptEncoder
 
 RGB = 3
 
+FeatureMaps = tuple[Tensor, Tensor, Tensor]
+"""The maps of `ImageFeatures`, finest first."""
+
 
 class Sam2Network(nn.Module):
     """The SAM 2 network.
@@ -40,6 +43,8 @@ class Sam2Network(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
+        self.compiled_maps: Callable[[Tensor], FeatureMaps] | None = None
+        """Computes `maps` in their place in inference: the same encoder, compiled elsewhere for this processor."""
         width = config.width
         self.image_encoder = Hiera(config)
         self.neck = Neck(self.image_encoder.widths, width)
@@ -96,9 +101,14 @@ class Sam2Network(nn.Module):
                 f"images have shape {tuple(images.shape)}; expected (frames, 1 or 3 channels, S, S), square"
             )
         check_size(images.shape[-1])
-        stages = self.image_encoder(images.expand(-1, RGB, -1, -1).to(self.precision))
+        maps = self.maps if self.compiled_maps is None or torch.is_grad_enabled() else self.compiled_maps
+        return ImageFeatures(*maps(images.expand(-1, RGB, -1, -1)))
+
+    def maps(self, images: Tensor) -> FeatureMaps:
+        """Encode frames (F, 3, S, S): trunk, neck, and what the mask decoder takes of the fine maps."""
+        stages = self.image_encoder(images.to(self.precision))
         stride4, stride8, stride16 = map(self._widen, self.neck(stages))
-        return ImageFeatures(*self.mask_decoder.skips(stride4, stride8), stride16)
+        return *self.mask_decoder.skips(stride4, stride8), stride16
 
     def condition(self, features: ImageFeatures, memory: Sequence[MemorySelection] | None) -> ImageFeatures:
         """Let each object's frame attend to the object's memories.
