@@ -13,7 +13,7 @@ from medsam2.frames import NamedVolume
 from medsam2.memory import POLICIES
 from medsam2.prompts import BoxPrompt, MaskPrompt, ObjectPrompts, PointPrompt, PromptSet
 from medsam2.spatial import Geometry, Volume
-from reference.intensity_network import IOU, LEVELS, SIDE, IntensityNetwork
+from reference.intensity_network import IOU, LEVELS, SIDE, FocusingNetwork, IntensityNetwork
 from reference.nuclei_tiles import cut_into_tiles
 
 DARK, BRIGHT = LEVELS[1:]
@@ -403,3 +403,19 @@ def test_templates_and_prompts_come_in_pairs():
     for template, prompts in (("a", [one, two]), (["a", "b"], one), (["a", "a"], [one, two]), ([], one)):
         with pytest.raises(PromptError, match="expected one set for each"):
             pair_templates(template, prompts)
+
+
+def test_a_network_that_focuses_answers_the_template_from_near_and_looks_at_whole_images():
+    def large(rows, columns):
+        array = np.zeros((1, 2 * SIDE, 2 * SIDE), np.uint8)
+        array[0, rows, columns] = BRIGHT
+        return Volume(array, Geometry(array.shape, np.eye(4)))
+
+    pictures = {"a": large(np.s_[4:14], np.s_[6:12]), "b": large(np.s_[20:23], np.s_[1:9]), "c": large((), ())}
+    box = {"a": PromptSet((ObjectPrompts("bright", 1, boxes=(BoxPrompt(6, 4, 0, 11, 13, 0),)),))}
+    network = FocusingNetwork()
+    _, masks = run(images_of(pictures), box, network=network)
+    for name, volume in pictures.items():
+        assert np.array_equal(masks[name].segmentation.labels == 1, volume.array == BRIGHT), name
+    assert masks["a"].objects[0].confidence == pytest.approx(IOU)  # the answer's, not that of a drawn mask
+    assert network.encoded == 1 + 1 + 2 * 2  # from near, the whole template, the others in two passes

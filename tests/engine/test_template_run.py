@@ -10,7 +10,7 @@ from medsam2.engine.volume_run import SegmentSettings
 from medsam2.errors import ConfigurationError, PromptError
 from medsam2.prompts import BoxPrompt, MaskPrompt, ObjectPrompts, PointPrompt, PromptSet
 from medsam2.spatial import Geometry, Plane, PlaneView, Volume
-from reference.intensity_network import IOU, LEVELS, SIDE, IntensityNetwork
+from reference.intensity_network import IOU, LEVELS, SIDE, FocusingNetwork, IntensityNetwork
 from reference.orientations import ORIENTATIONS, Stored, name_of
 
 DARK, BRIGHT = LEVELS[1:]
@@ -102,3 +102,16 @@ def test_what_cannot_be_is_refused():
     one = TemplateRun(IntensityNetwork(), OTHER, TEMPLATE, PromptSet((DARK_CLICK,)), HOW)
     with pytest.raises(ConfigurationError, match="no result yet"):
         one.result()
+
+
+def twice_as_large(volume):
+    array = volume.array.repeat(2, 1).repeat(2, 2)
+    return Volume(array, Geometry(array.shape, volume.geometry.affine))
+
+
+@pytest.mark.parametrize("memory", ["fifo", "self-sorting"])
+def test_a_network_that_focuses_finds_it_in_another_scan_too(memory):
+    template, other = twice_as_large(TEMPLATE), twice_as_large(OTHER)
+    box = ObjectPrompts("bright", 2, boxes=(BoxPrompt(16, 18, 8, 29, 27, 8),))
+    result, _ = run(other, box, template=template, settings=replace(HOW, memory=memory), network=FocusingNetwork())
+    assert np.array_equal(result.segmentation.labels == 2, other.array == BRIGHT)

@@ -102,6 +102,12 @@ class IntensityNetwork:
         return torch.zeros(len(mask), 64, *features.stride16.shape[-2:])
 
 
+class FocusingNetwork(IntensityNetwork):
+    """The same, looking at objects through regions."""
+
+    config = SimpleNamespace(**vars(IntensityNetwork.config) | {"focus": 2.5})
+
+
 class ArrayFrames:
     """Frames of an array (T, SIDE, SIDE) uint8 of `LEVELS`; remembers which were asked for."""
 

@@ -1,6 +1,6 @@
 """Where to look (`NetworkConfig.focus`): at the object, with as much around it as was trained."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -8,20 +8,42 @@ from torch import Tensor
 
 from medsam2.engine.prompting import object_prompt
 from medsam2.engine.propagate import EncodedFrames
-from medsam2.engine.step import FramePrediction
 from medsam2.engine.track import Moment, ObjectPrompt, Track, advance
 from medsam2.frames import FrameStack, Region
-from medsam2.memory import FifoBank, FrozenBank
-from medsam2.network import Sam2Network, agree_on_mask
+from medsam2.memory import FifoBank
+from medsam2.network import Sam2Network
 from medsam2.prompts import SlicePrompt
+from medsam2.prompts.prompt_types import MaskArray
 
 Box = tuple[float, float, float, float]
 
 NEARER = (0.5, 0.25, 0.125)
 """Of the frame's longer side: squares around the clicks, looked at beside the whole slice, as a click tells no size."""
 
+WHOLE = 2
+"""A frame on which an object may be anywhere is looked at whole, with this many times the side of nearer looks."""
+
 BLIND_SHARE = 0.3
 """Of the frame, around the clicks, where a first look finds nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a prompt means.
+
+    Attributes:
+        logits: (4h, 4w) float32 of what was looked at.
+        confidence: estimated intersection over union, [0, 1].
+        object_score: logit.
+        region: the part of the slice that was looked at.
+        mask: (rows, columns) bool, on the slice.
+    """
+
+    logits: Tensor
+    confidence: float
+    object_score: float
+    region: Region | None
+    mask: MaskArray
 
 
 def focused_prompt(network: Sam2Network, frames: FrameStack, frame: int, prompt: SlicePrompt) -> ObjectPrompt:
@@ -43,38 +65,43 @@ def focused_prompt(network: Sam2Network, frames: FrameStack, frame: int, prompt:
     return object_prompt(prompt, frames.through(region), network.device)
 
 
-def search(encoded: EncodedFrames, frame: int, tracks: Sequence[Track], moment: Moment) -> list[Region | None]:
-    """Where on a frame to look for objects of which nothing is known but what they look like.
-
-    The whole frame is looked at with each object's memories; where it is found, it is to be seen from near.
+def whole_prompt(
+    network: Sam2Network, frames: FrameStack, side: int, frame: int, prompt: SlicePrompt
+) -> tuple[ObjectPrompt, Answer | None]:
+    """Lay an object's prompts on one slice into the pixels of the whole frame, to be remembered as it is there.
 
     Args:
-        encoded: the frames.
-        frame: index of the one to look at.
-        tracks: the objects; their memories stay as they are.
-        moment: the frame's place in the video that the memories are of.
+        network: where it focuses, clicks and boxes are answered from near, and the answer is drawn on the whole frame.
+        frames: the slices, whole.
+        side: input side in pixels for looking from near.
+        frame: index of the slice.
+        prompt: a mask alone, or points and a box.
 
     Returns:
-        A region for each; all None for a network that does not focus.
+        The prompt, and the answer from near if there is one.
     """
-    network, shape = encoded.network, encoded.frames.frame_shape
-    if not network.config.focus:
-        return [None] * len(tracks)
-    whole = Region.whole(shape)
-    regions: list[Region | None] = [whole] * len(tracks)
-    looking = [Track(FrozenBank(track.bank)) for track in tracks]
+    if not network.config.focus or prompt.mask is not None:
+        return object_prompt(prompt, frames, network.device), None
+    near = _answer(network, replace(frames, size=side), frame, prompt)
+    meant = SlicePrompt(mask=near.mask) if near.mask.any() else prompt
+    return object_prompt(meant, frames, network.device), near
+
+
+def whole_side(network: Sam2Network, side: int) -> int:
+    """The input side in pixels for whole frames where objects are looked at with `side` pixels."""
+    return WHOLE * side if network.config.focus else side
+
+
+def _answer(network: Sam2Network, frames: FrameStack, frame: int, prompt: SlicePrompt) -> Answer:
+    """What is prompted on one slice, alone and from near."""
+    given = focused_prompt(network, frames, frame, prompt)
+    there = torch.ones(1, dtype=torch.bool, device=network.device)
     with torch.inference_mode():
-        for found in advance(network, encoded.seen(frame, [whole]), looking, moment):
-            for place, row in enumerate(found.rows):
-                if extent := whole.extent(_suspected(found.prediction, place) > 0):
-                    regions[row] = Region.around(extent, network.config.focus, shape)
-    return regions
-
-
-def _suspected(found: FramePrediction, place: int) -> Tensor:
-    """Where an object would be if it were there: whether it is, is to be decided from near."""
-    raw = found.candidates
-    return found.logits[place] if raw is None else agree_on_mask(raw).logits[place]
+        features = EncodedFrames(network, frames).seen(frame, [given.region])
+        (found,) = advance(network, features, [Track(FifoBank(), {frame: given})], Moment(frame, 1, len(frames)), there)
+    logits, shown = found.prediction.logits[0].float().cpu(), frames.through(given.region)
+    confidence, score = float(found.prediction.iou[0]), float(found.prediction.object_score[0])
+    return Answer(logits, confidence, score, given.region, shown.logits_to_frame(logits).numpy() > 0)
 
 
 def _given_box(prompt: SlicePrompt) -> Box | None:

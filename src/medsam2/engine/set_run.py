@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medsam2.engine.focus import focused_prompt, search
+from medsam2.engine.focus import Answer, whole_prompt, whole_side
 from medsam2.engine.instances import separate_instances
 from medsam2.engine.labels import LabelAssembly
-from medsam2.engine.propagate import EncodedFrames
 from medsam2.engine.set_log import SetLog
 from medsam2.engine.set_result import ImageMask, ImageObject, SetResult, SetSettings, set_warnings
 from medsam2.engine.track import Moment, Track, advance
@@ -36,22 +35,24 @@ class _Template:
         position: in the set.
         visit: its number as a frame of the pseudo-video.
         prompts: by object (index of its track).
+        answers: what they mean, for a network that answers them from near; else, and where a mask was drawn, none.
     """
 
     position: int
     visit: int
     prompts: Mapping[int, SlicePrompt]
+    answers: Mapping[int, Answer]
 
 
 @dataclass(frozen=True, eq=False)
 class _Look:
-    """What the network says of one object on one image; `logits` (4h, 4w) float32 show the region."""
+    """What the network says of one object on one image; `logits` (4h, 4w) float32 show the region, or all of it."""
 
     logits: Tensor
     confidence: float
     object_score: float
     in_memory: bool
-    region: Region | None
+    region: Region | None = None
 
 
 class SetRun:
@@ -86,7 +87,8 @@ class SetRun:
         log: SetLog | None = None,
     ) -> None:
         self.network, self.settings, self._log = network, settings, log
-        self.images = ImageSet(images, settings.window, settings.size or network.config.size)
+        self._near_side = settings.size or network.config.size
+        self.images = ImageSet(images, settings.window, whole_side(network, self._near_side))
         self.names = joined_names(templates)
         banks = new_banks(
             len(self.names), settings.memory, settings.memory_options, settings.memory_seed, ordered=False
@@ -141,11 +143,14 @@ class SetRun:
         position = self.images.position(name)
         stack = self.images.stack(position)
         labels, laid = list(self.names), {}
+        answers: dict[int, Answer] = {}
         for one in prompts.resolve(stack.plane_view.geometry, stack.plane_view.plane):
             row = labels.index(one.label)
             laid[row] = one.slices[0]
-            self._tracks[row].prompts[visit] = focused_prompt(self.network, stack, 0, one.slices[0])
-        return _Template(position, visit, MappingProxyType(laid))
+            given, near = whole_prompt(self.network, stack, self._near_side, 0, laid[row])
+            self._tracks[row].prompts[visit] = given
+            answers |= {row: near} if near else {}
+        return _Template(position, visit, MappingProxyType(laid), MappingProxyType(answers))
 
     def _open(self) -> list[int]:
         """Positions of the images on which an object is to be found that was not prompted there."""
@@ -157,7 +162,7 @@ class SetRun:
         open_images = self._open()
         for template in self._templates:
             stack = self.images.stack(template.position)
-            known[template.position] = self._look(stack, sorted(template.prompts), self._tracks, template.visit, True)
+            known[template.position] = self._look_at_template(stack, template)
             done = template.position not in open_images
             yield self._mask(template.position, stack, known[template.position]) if done else None
         turns: dict[int, tuple[float, float, str]] = {}
@@ -205,27 +210,31 @@ class SetRun:
     def _not_prompted(self, position: int) -> list[int]:
         return [row for row in range(len(self._tracks)) if row not in self._prompts.get(position, ())]
 
+    def _look_at_template(self, stack: FrameStack, template: _Template) -> dict[int, _Look]:
+        """Remember what was prompted, as it is on the whole image; what was answered from near is shown as such."""
+        looks = self._look(stack, sorted(template.prompts), self._tracks, template.visit, prompted=True)
+        near = {
+            row: _Look(one.logits, one.confidence, one.object_score, looks[row].in_memory, one.region)
+            for row, one in template.answers.items()
+        }
+        return looks | near
+
     def _look(
         self, stack: FrameStack, rows: list[int], tracks: Sequence[Track], visit: int, prompted: bool = False
     ) -> dict[int, _Look]:
         """Take some of the tracks to an image. The user is believed that an object is where it is prompted."""
-        moment = Moment(visit, 1, len(self.images))
-        encoded, chosen = EncodedFrames(self.network, stack), [tracks[row] for row in rows]
+        moment, chosen = Moment(visit, 1, len(self.images)), [tracks[row] for row in rows]
+        present = torch.ones(len(rows), dtype=torch.bool, device=self.network.device) if prompted else None
         looks = {}
         with torch.inference_mode():
-            known = [track.prompts[visit].region for track in chosen] if prompted else None
-            regions = known or search(encoded, 0, chosen, moment)
-            features = encoded.seen(0, regions)
-            present = torch.ones(len(rows), dtype=torch.bool, device=self.network.device) if prompted else None
+            features = self.network.encode_image(stack.frame(0)[None].to(self.network.device))
             for one in advance(self.network, features, chosen, moment, present):
                 for place, index in enumerate(one.rows):
-                    own = features if len(features) == 1 else features.take(slice(index, index + 1))
                     looks[rows[index]] = _Look(
                         logits=one.prediction.logits[place].float().cpu(),
                         confidence=float(one.prediction.iou[place]) if one.prediction.present[place] else 0.0,
                         object_score=float(one.prediction.object_score[place]),
-                        in_memory=_is_remembered(chosen[index].bank, own, moment),
-                        region=regions[index],
+                        in_memory=_is_remembered(chosen[index].bank, features, moment),
                     )
         return looks
 

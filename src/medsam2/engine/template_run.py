@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 import torch
-from torch import Tensor
 
-from medsam2.engine.focus import focused_prompt, search
+from medsam2.engine.focus import whole_prompt, whole_side
 from medsam2.engine.propagate import EncodedFrames
 from medsam2.engine.track import Moment, Track, advance
 from medsam2.engine.volume_run import (
@@ -26,10 +25,11 @@ from medsam2.engine.volume_run import (
     slice_index,
 )
 from medsam2.errors import ConfigurationError, PromptError
-from medsam2.frames import FrameStack, Region, choose_window
+from medsam2.frames import FrameStack, choose_window
 from medsam2.memory import FrozenBank
 from medsam2.network import Sam2Network
 from medsam2.prompts import PromptSet, ResolvedObject, SlicePrompt
+from medsam2.prompts.prompt_types import MaskArray
 from medsam2.spatial import Plane, PlaneView, Volume
 
 
@@ -40,22 +40,20 @@ class Sighting:
     Attributes:
         frame: of the plane's view.
         confidence: estimated intersection over union, [0, 1].
-        logits: (4h, 4w) mask logits.
-        region: the part of the frame that they show; None: all of it.
+        mask: (rows, columns) bool, on the slice.
     """
 
     frame: int
     confidence: float
-    logits: Tensor
-    region: Region | None = None
+    mask: MaskArray
 
 
 class TemplateRun:
     """Finds in a volume what was prompted in another one, the template.
 
     Each slice of the volume is looked at with the memory of the template's prompted slices alone. On the slice where
-    the network is surest of it the object begins, as it was found there, and is followed both ways from there;
-    policies other than `fifo` take the template's memory along.
+    the network is surest of it the object begins, as it was found there, and is followed both ways from there; policies
+    other than `fifo` take the template's memory along, if the network looks at whole slices there, too.
 
     Args:
         network: in evaluation mode.
@@ -104,7 +102,9 @@ class TemplateRun:
                 "or take a template that looks more like it"
             )
         begun = [self._beginning(one) for one in self.objects if one.label in self.sightings]
-        carried = {one.label: banks[one.label].carried_over() for one in begun}
+        # Memories of whole slices, and finer ones, are of no use to looks from near.
+        focuses = self.network.config.focus > 0
+        carried = None if focuses else {one.label: banks[one.label].carried_over() for one in begun}
         self._run = VolumeRun(self.network, self.volume, begun, self.settings, carried)
         self._seconds = time.perf_counter() - began
         yield from self._run.stream(progress)
@@ -136,13 +136,13 @@ class TemplateRun:
         for visit, frame in enumerate(prompted):
             rows = [row for row, one in enumerate(objects) if frame in one.slices]
             for row in rows:
-                prompt = focused_prompt(self.network, frames, frame, objects[row].slices[frame])
-                tracks[row].prompts[visit] = prompt
+                given, _ = whole_prompt(self.network, frames, self.size, frame, objects[row].slices[frame])
+                tracks[row].prompts[visit] = given
             present = torch.ones(len(rows), dtype=torch.bool, device=self.network.device)
             with torch.inference_mode():
-                some = [tracks[row] for row in rows]
-                features = encoded.seen(frame, [track.prompts[visit].region for track in some])
-                advance(self.network, features, some, Moment(visit, 1, len(frames)), present)
+                advance(
+                    self.network, encoded[frame], [tracks[row] for row in rows], Moment(visit, 1, len(frames)), present
+                )
         return len(prompted)
 
     def _search(
@@ -155,13 +155,11 @@ class TemplateRun:
         moment = Moment(visits, 1, len(frames) + visits)
         for frame in range(len(frames)):
             with torch.inference_mode():
-                regions = search(encoded, frame, looking, moment)
-                for one in advance(self.network, encoded.seen(frame, regions), looking, moment):
+                for one in advance(self.network, encoded[frame], looking, moment):
                     for place, row in enumerate(one.rows):
-                        logits = one.prediction.logits[place].float().cpu()
-                        if (logits > 0).any():
-                            seen = Sighting(frame, float(one.prediction.iou[place]), logits, regions[row])
-                            self._note(objects[row].label, seen)
+                        mask = frames.logits_to_frame(one.prediction.logits[place].float().cpu()).numpy() > 0
+                        if mask.any():
+                            self._note(objects[row].label, Sighting(frame, float(one.prediction.iou[place]), mask))
             if progress:
                 progress(frame + 1, len(frames))
 
@@ -173,13 +171,12 @@ class TemplateRun:
     def _beginning(self, one: ResolvedObject) -> ResolvedObject:
         """The object as if it had been drawn where it was seen best."""
         seen = self.sightings[one.label]
-        frames = self._stack(self.volume, one.plane).through(seen.region)
-        mask = frames.logits_to_frame(seen.logits).numpy() > 0
-        return ResolvedObject(one.name, one.label, one.plane, {seen.frame: SlicePrompt(mask=mask)})
+        return ResolvedObject(one.name, one.label, one.plane, {seen.frame: SlicePrompt(mask=seen.mask)})
 
     def _stack(self, volume: Volume, plane: Plane) -> FrameStack:
-        view = PlaneView.of(volume.geometry, plane)
-        return FrameStack(volume, view, choose_window(volume, self.settings.window), self.size)
+        """Whole slices: nothing is known of where an object is."""
+        view, side = PlaneView.of(volume.geometry, plane), whole_side(self.network, self.size)
+        return FrameStack(volume, view, choose_window(volume, self.settings.window), side)
 
     def _without_prompt(self, one: ObjectResult) -> ObjectResult:
         """The slice on which the object began is not prompted, and as sure as it was when it was seen."""

@@ -23,16 +23,6 @@ SHIFT, STRETCH = 0.06, 0.08
 WHOLE = 0.12
 """Share of ordered clips that are looked at whole."""
 
-WHOLE_IN_SETS = 0.5
-"""Share of unordered sets that are looked at whole: nobody knows yet where the object is. The others are looked at from
-near, wherever something looked like it from far."""
-
-SOUGHT = (1.5, 5.0)
-"""Sides of the region in which an object was found on another image of a set, in boxes."""
-
-ASTRAY = 0.12
-"""Deviations of that region from the object, in its sides."""
-
 COARSE = 0.4
 """Share of clips whose pixels are larger than the network's, as those of coarse scans are after zooming in."""
 
@@ -84,43 +74,27 @@ def follow(mask: Tensor, source: RandomSource, ordered: bool) -> list[Region]:
     Args:
         mask: (T, R, R) bool of the object; it is on the first frame.
         source: randomness.
-        ordered: the frames are neighbours; else each image is looked at for itself.
+        ordered: the frames are neighbours. Else each image is looked at whole: nobody knows where the object is, and a
+            nearer look where it is present would tell that it is.
     """
     shape = (mask.shape[-2], mask.shape[-1])
     boxes = _boxes(mask)
-    if source.chance(WHOLE if ordered else WHOLE_IN_SETS):
+    if not ordered or source.chance(WHOLE):
         return [Region.whole(shape)] * len(boxes)
-    regions = [_near(boxes[0], FOCUS, SHIFT, shape, source)]
-    for place, before in enumerate(boxes[:-1]):
-        if not ordered:
-            regions.append(_sought(boxes[place + 1], regions[0], shape, source))
-        else:
-            regions.append(regions[-1] if before is None else _near(before, FOLLOWING, SHIFT, shape, source))
+    regions = [_near(boxes[0], FOCUS, shape, source)]
+    for before in boxes[:-1]:
+        regions.append(regions[-1] if before is None else _near(before, FOLLOWING, shape, source))
     return regions
 
 
-def _sought(box: Box | None, template: Region, shape: tuple[int, int], source: RandomSource) -> Region:
-    """Where an object is looked for on another image of a set.
-
-    Also where it is absent, or else how near the look is would tell whether it is there.
-    """
-    if box is not None:
-        return _near(box, SOUGHT, ASTRAY, shape, source)
-    x, y = (source.uniform(0.0, float(length)) for length in (shape[1], shape[0]))
-    side = max(template.shape) * source.log_uniform(0.5, 2.0)
-    return Region.around((x - side / 2, y - side / 2, x + side / 2, y + side / 2), 1.0, shape)
-
-
-def _near(
-    box: Box | None, factors: tuple[float, float], shift: float, shape: tuple[int, int], source: RandomSource
-) -> Region:
+def _near(box: Box | None, factors: tuple[float, float], shape: tuple[int, int], source: RandomSource) -> Region:
     """A region around a box, a little off."""
     if box is None:
         return Region.whole(shape)
     x0, y0, x1, y1 = box
     factor = source.log_uniform(*factors) * float(torch.exp(torch.tensor(source.normal(0.0, STRETCH))))
     side = factor * max(x1 - x0 + 1, y1 - y0 + 1)
-    dx, dy = source.normal(0.0, shift * side), source.normal(0.0, shift * side)
+    dx, dy = source.normal(0.0, SHIFT * side), source.normal(0.0, SHIFT * side)
     return Region.around((x0 + dx, y0 + dy, x1 + dx, y1 + dy), factor, shape)
 
 
