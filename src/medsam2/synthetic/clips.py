@@ -19,6 +19,7 @@ from medsam2.synthetic.flat import paint_bones, paint_fundus, paint_projection, 
 from medsam2.synthetic.generic import paint_generic
 from medsam2.synthetic.head import paint_head
 from medsam2.synthetic.limb import paint_heart, paint_limb
+from medsam2.synthetic.mapped import paint_brain_map, paint_nuclei_map
 from medsam2.synthetic.random_source import RandomSource
 from medsam2.synthetic.rendering import render
 from medsam2.synthetic.slab import Clip, Slab, stack_unordered
@@ -43,15 +44,18 @@ FAMILIES: dict[str, Painter] = {
     "ultrasound": paint_ultrasound,
     "projection": paint_projection,
     "bones": paint_bones,
+    "brain map": paint_brain_map,
+    "nuclei map": paint_nuclei_map,
 }
-FLAT = ("fundus", "skin", "ultrasound", "projection", "bones")  # no slices: always unordered
+FLAT = ("fundus", "skin", "ultrasound", "projection", "bones", "nuclei map")  # no slices: always unordered
 _ORDERED_WEIGHTS = {
     "abdomen": 2.5, "chest": 1.5, "pelvis": 1.0, "tubes": 0.7, "head": 3.0, "limb": 1.5, "heart": 1.5,
-    "cells": 1.5, "generic": 3.0, "nuclei": 0.8,
+    "cells": 1.5, "generic": 3.0, "nuclei": 0.8, "brain map": 1.5,
 }  # fmt: skip
 _UNORDERED_WEIGHTS = {
     "body": 0.5, "abdomen": 1.2, "chest": 0.7, "pelvis": 0.5, "head": 1.0, "limb": 0.5, "heart": 0.8, "cells": 0.8,
     "generic": 2.0, "nuclei": 1.0, "fundus": 1.5, "skin": 1.5, "ultrasound": 1.5, "projection": 0.7, "bones": 0.4,
+    "brain map": 0.6, "nuclei map": 0.6,
 }  # fmt: skip
 _ATTEMPTS = 8
 

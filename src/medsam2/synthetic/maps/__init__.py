@@ -1,0 +1,1 @@
+"""Label maps of real anatomy that scenes are painted from."""
