@@ -3,7 +3,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn import functional as F
 
+from medsam2.network import layers
 from medsam2.network.layers import MLP, LayerNorm2d, attend, merge_heads, split_heads
 
 
@@ -63,3 +65,13 @@ def test_attention_is_the_softmax_of_scaled_products(generator, requires_grad, d
 
     assert attended.dtype == dtype
     torch.testing.assert_close(attended.float(), expected, atol=tolerance, rtol=tolerance)
+
+
+def test_attention_in_parts_is_attention(generator, monkeypatch):
+    query, key = torch.randn(2, 2, 5, 8, generator=generator)
+    value = torch.randn(2, 5, 3, generator=generator)
+    expected = F.scaled_dot_product_attention(query, key, value)
+
+    for scores in (1, 12, 30, 1000):
+        monkeypatch.setattr(layers, "SCORES_AT_ONCE", scores)
+        torch.testing.assert_close(layers.attend_in_parts(query, key, value), expected)

@@ -1,8 +1,6 @@
 import pytest
 import torch
-from torch.nn import functional as F
 
-from medsam2.network import memory_attention
 from medsam2.network.memory_attention import MemoryAttention, RotaryAttention
 from medsam2.network.outputs import MemoryTokens
 from medsam2.network.position import grid_sinusoids, rotary_angles
@@ -51,16 +49,6 @@ def test_unplaced_keys_are_not_rotated(generator):
     )
     swapped = key[:, [1, 0, 2, 3, 4, 5]]
     assert not torch.allclose(attention(query, swapped, swapped, angles, 2), attended, atol=1e-4)
-
-
-def test_gathering_in_parts_is_attention(generator, monkeypatch):
-    query, key = torch.randn(2, 2, 5, 8, generator=generator)
-    value = torch.randn(2, 5, 3, generator=generator)
-    expected = F.scaled_dot_product_attention(query, key, value)
-
-    for scores in (1, 12, 30, 1000):
-        monkeypatch.setattr(memory_attention, "SCORES_AT_ONCE", scores)
-        torch.testing.assert_close(memory_attention.gather(query, key, value), expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -6,6 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+SCORES_AT_ONCE = 4_000_000
+"""Attention weights that are held at a time on a CPU: they stay in its last cache."""
+
 
 class LayerNorm2d(nn.Module):
     """Layer normalisation over the channels of each pixel of a (B, C, H, W) map."""
@@ -41,13 +44,35 @@ class MLP(nn.Module):
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Scaled dot-product attention over (B, heads, tokens, channels).
 
-    PyTorch's fused kernel, but for one case: its backward pass in bfloat16 on the CPU is slower than the
-    plain formula, so training there takes the formula.
+    PyTorch's fused kernel, but for bfloat16 on a CPU: both it and its backward pass are slower there than the formula.
     """
-    if query.requires_grad and query.device.type == "cpu" and query.dtype == torch.bfloat16:
-        weights = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
-        return weights.softmax(-1) @ value
+    if query.device.type == "cpu" and query.dtype == torch.bfloat16:
+        parts = attend_in_parts(*(one.flatten(0, 1) for one in (query, key, value)))
+        return parts.unflatten(0, query.shape[:2])
     return F.scaled_dot_product_attention(query, key, value)
+
+
+def attend_in_parts(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attend by the formula, so many weights at a time that a processor's cache holds them.
+
+    Args:
+        query: (B, tokens, C).
+        key: (B, L, C).
+        value: (B, L, V), of any number of channels.
+
+    Returns:
+        (B, tokens, V).
+    """
+    scaled = query * query.shape[-1] ** -0.5
+    rows = max(SCORES_AT_ONCE // (query.shape[1] * key.shape[1]), 1)
+    tokens = max(SCORES_AT_ONCE // (rows * key.shape[1]), 1)
+    groups = zip(scaled.split(rows), key.split(rows), value.split(rows), strict=True)
+    return torch.cat(
+        [
+            torch.cat([(part @ keys.mT).softmax(-1) @ values for part in queries.split(tokens, dim=1)], dim=1)
+            for queries, keys, values in groups
+        ]
+    )
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:

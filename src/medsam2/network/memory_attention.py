@@ -5,33 +5,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from medsam2.network.config import MEMORY_CHANNELS
-from medsam2.network.layers import attend
+from medsam2.network.layers import attend, attend_in_parts
 from medsam2.network.outputs import MemoryTokens
 from medsam2.network.position import grid_sinusoids, rotary_angles, rotate
 
 POSITION_SHARE = 0.1
 """How much of the sinusoidal position is added to the frame's features (SAM 2's released code)."""
-
-
-SCORES_AT_ONCE = 4_000_000
-"""Attention weights that are held at a time on a CPU: they stay in its last cache."""
-
-
-def gather(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Attend to (B, L, V) values of fewer channels than the (B, L, C) keys: (B, tokens, C) queries to (B, tokens, V).
-
-    For inference on a CPU, whose fused kernel wants as many channels of values as of keys.
-    """
-    scaled = query * query.shape[-1] ** -0.5
-    objects = max(SCORES_AT_ONCE // (query.shape[1] * key.shape[1]), 1)
-    tokens = max(SCORES_AT_ONCE // (objects * key.shape[1]), 1)
-    groups = zip(scaled.split(objects), key.split(objects), value.split(objects), strict=True)
-    return torch.cat(
-        [
-            torch.cat([(part @ keys.mT).softmax(-1) @ values for part in queries.split(tokens, dim=1)], dim=1)
-            for queries, keys, values in groups
-        ]
-    )
 
 
 class RotaryAttention(nn.Module):
@@ -67,8 +46,9 @@ class RotaryAttention(nn.Module):
         placed = k.shape[1] - unplaced
         k = torch.cat((rotate(k[:, :placed], angles), k[:, placed:]), dim=1) if placed else k
         if value.shape[-1] < k.shape[-1] and value.device.type == "cpu" and not torch.is_grad_enabled():
-            # A mean of projected values is the projected mean, of a quarter of the channels.
-            attended = self.value(gather(q, k, value))
+            # A mean of projected values is the projected mean, of a quarter of the channels. PyTorch's fused kernel,
+            # which a GPU and training take, wants as many channels of values as of keys.
+            attended = self.value(attend_in_parts(q, k, value))
         else:
             attended = attend(q[:, None], k[:, None], self.value(value)[:, None])[:, 0]
         out: Tensor = self.projection(attended)
