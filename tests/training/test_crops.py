@@ -50,6 +50,11 @@ def test_the_images_of_a_set_are_looked_at_whole():
     assert follow(walking(), source_of(), ordered=False) == [Region.whole((SIDE, SIDE))] * 6
 
 
+def test_an_image_alone_is_looked_at_from_near_as_it_is_prompted():
+    regions = [follow(walking(frames=1), source_of(seed), ordered=False)[0] for seed in range(40)]
+    assert 30 < sum(region != Region.whole((SIDE, SIDE)) for region in regions) < 40
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_images_and_masks_are_cut_alike(channels):
     mask = walking(frames=3)

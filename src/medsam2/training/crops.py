@@ -74,12 +74,13 @@ def follow(mask: Tensor, source: RandomSource, ordered: bool) -> list[Region]:
     Args:
         mask: (T, R, R) bool of the object; it is on the first frame.
         source: randomness.
-        ordered: the frames are neighbours. Else each image is looked at whole: nobody knows where the object is, and a
-            nearer look where it is present would tell that it is.
+        ordered: the frames are neighbours. Else each image of several is looked at whole: nobody knows where the object
+            is, and a nearer look where it is present would tell that it is.
     """
     shape = (mask.shape[-2], mask.shape[-1])
     boxes = _boxes(mask)
-    if not ordered or source.chance(WHOLE):
+    is_set = not ordered and len(boxes) > 1
+    if is_set or source.chance(WHOLE):
         return [Region.whole(shape)] * len(boxes)
     regions = [_near(boxes[0], FOCUS, shape, source)]
     for before in boxes[:-1]:

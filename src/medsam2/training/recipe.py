@@ -235,8 +235,8 @@ class Recipe:
 
     @property
     def side(self) -> int:
-        """Input side in pixels that the weights are trained at in the end."""
-        return max(task.batch.size for task in self.stages[-1].tasks)
+        """Input side in pixels that the weights are for: that of the last stage's first task."""
+        return self.stages[-1].tasks[0].batch.size
 
 
 def sized(recipe: Recipe, side: int) -> Recipe:
