@@ -87,8 +87,8 @@ class SortedBank:
     def add(self, entry: MemoryEntry) -> None:
         """Offer a frame; if it may not enter, what is kept stays as it is."""
         self._remember_mask(entry)
-        seen = float(entry.object_score) > 0
-        confident = float(entry.iou) >= self.policy.confidence_threshold
+        seen = bool(entry.object_score > 0)
+        confident = bool(entry.iou >= self.policy.confidence_threshold)
         if seen and confident and entry.frame not in self.prompted:
             self._sort_in(entry)
 

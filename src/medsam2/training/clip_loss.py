@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 
 from medsam2.engine.step import MOST_AMBIGUOUS_POINTS
 from medsam2.engine.track import Advance, Moment, ObjectPrompt, Track, advance, pad_points
-from medsam2.memory import FifoBank
+from medsam2.memory import MemoryBank, new_bank
 from medsam2.network import ImageFeatures, MaskPrediction, Sam2Network
 from medsam2.network.outputs import PointKind
 from medsam2.training.losses import FrameLoss, consensus_loss, frame_loss, likeness_loss
@@ -82,7 +82,7 @@ class ClipRun:
         regions = None if batch.regions is None else batch.regions.flatten(0, 1)
         flat = replace(network.encode_image(batch.images.flatten(0, 1)), regions=regions)
         self.features = [self._frame(flat, index) for index in range(len(batch.steps))]
-        self.tracks = [Track(FifoBank(batch.ordered[clip])) for clip in batch.clip_of.tolist()]
+        self.tracks = [Track(_bank(batch.ordered[clip])) for clip in batch.clip_of.tolist()]
         self.outcome = ClipOutcome(flat.stride16.new_zeros((), dtype=torch.float32))
         self.judged = 0
 
@@ -216,6 +216,11 @@ class ClipRun:
         longest = max(len(self.tracks[row].prompts[step].points) for row in rows)
         for row in rows:
             self.tracks[row].prompts[step] = pad_points(self.tracks[row].prompts[step], longest)
+
+
+def _bank(ordered: bool) -> MemoryBank:
+    """The memory that is segmented with by default: `SegmentSettings` and `SetSettings` say so."""
+    return new_bank("fifo" if ordered else "self-sorting", ordered=ordered)
 
 
 def clip_loss(network: Sam2Network, batch: ClipBatch, settings: ClipSettings, generator: Generator) -> ClipOutcome:
