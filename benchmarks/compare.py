@@ -54,15 +54,15 @@ def compare(config: NetworkConfig, grid: Grid, without: tuple[str, ...] = ()) ->
 def _measure_all(runners: list[Implementation], case: Case, frames: Tensor) -> tuple[Masks, dict[str, Run]]:
     masks, runs = {}, {}
     for runner in runners:
+        _warm_up(runner, case, frames)
         with _memories_in(case):
-            _warm_up(runner, case, frames)
             logits, runs[runner.name] = measure(partial(runner.segment, case, frames))
         masks[runner.name] = logits > 0
     return masks, runs
 
 
 def _warm_up(runner: Implementation, case: Case, frames: Tensor) -> None:
-    """What is done once a process, such as choosing kernels, is nobody's work here."""
+    """What is done once a process, such as choosing kernels or compiling, is nobody's work here."""
     few = min(case.slices, WARM_UP_SLICES)
     runner.segment(replace(case, slices=few), frames[:few])
 

@@ -1,5 +1,6 @@
 """The implementations that are compared, behind one verb: segment these slices from these prompts."""
 
+import hashlib
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -20,13 +21,14 @@ from medsam2.memory import FifoBank
 from medsam2.network import NetworkConfig, Sam2Network
 from medsam2.network.config import PRESETS, Precision
 from medsam2.weights.keys import to_our_names
+from medsam2.weights.openvino_encoder import OpenVinoEncoder, openvino_is_installed
 
 # The tests build transformers' model with the same random weights; a benchmark of other weights would prove less.
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from reference.sam2_transformers import Session, build_pair  # type: ignore[import-not-found]
 
-OURS, TRANSFORMERS, META = "medsam2", "transformers", "sam2"
+OURS, COMPILED, TRANSFORMERS, META = "medsam2", "medsam2-openvino", "transformers", "sam2"
 
 META_FILES = {
     "sam2.1-hiera-tiny": "sam2.1_hiera_t",
@@ -89,15 +91,20 @@ def implementations(config: NetworkConfig, size: int) -> list[Implementation]:
     pair = build_pair(config, size)
     for model in (pair.network, pair.reference):
         model.requires_grad_(False)
-    found = [Implementation(OURS, _ours(pair.network)), Implementation(TRANSFORMERS, _transformers(pair.reference))]
+    found = [Implementation(OURS, _ours(pair.network, compiled=False))]
+    if openvino_is_installed():
+        found.append(Implementation(COMPILED, _ours(pair.network, compiled=True)))
+    found.append(Implementation(TRANSFORMERS, _transformers(pair.reference)))
     if find_spec("sam2") and _preset_name(config) in META_FILES:
         found.append(Implementation(META, _meta(pair.network, size)))
     return found
 
 
-def _ours(network: Sam2Network) -> Segment:
+def _ours(network: Sam2Network, *, compiled: bool) -> Segment:
     precisions: tuple[Precision, ...] = get_args(Precision)
     converted = {name: deepcopy(network).in_precision(getattr(torch, name)) for name in precisions}
+    for one in converted.values() if compiled else ():
+        one.compiled_maps = OpenVinoEncoder(one, _sha256(one))
 
     def segment(case: Case, frames: Tensor) -> Tensor:
         tracks = [Track(FifoBank(), {case.start: prompt}) for prompt in case.prompts()]
@@ -108,6 +115,13 @@ def _ours(network: Sam2Network) -> Segment:
         return found
 
     return segment
+
+
+def _sha256(network: Sam2Network) -> str:
+    digest = hashlib.sha256()
+    for tensor in network.state_dict().values():
+        digest.update(tensor.float().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _transformers(model: nn.Module) -> Segment:

@@ -18,6 +18,7 @@ from benchmarks.measures import gigaflops, measure
 from benchmarks.table import COLUMNS, markdown, write
 
 from medsam2.network import NetworkConfig
+from medsam2.weights.openvino_encoder import openvino_is_installed
 from reference.sam2_transformers import SMALL
 
 GRID = Grid(sizes=(64,), objects=(1, 2), slices=3, precisions=("bfloat16", "float32"))
@@ -25,13 +26,22 @@ GRID = Grid(sizes=(64,), objects=(1, 2), slices=3, precisions=("bfloat16", "floa
 
 @pytest.fixture(scope="module")
 def rows():
-    return list(compare(SMALL, GRID, without=("sam2",)))
+    return list(compare(SMALL, GRID, without=("sam2", "medsam2-openvino")))
 
 
 def test_every_implementation_in_every_case(rows):
     found = [(one.objects, one.precision, one.implementation) for one in rows]
     pairs = ("float32", "medsam2"), ("float32", "transformers"), ("bfloat16", "medsam2"), ("bfloat16", "transformers")
     assert found == [(objects, *pair) for objects in (1, 2) for pair in pairs]
+
+
+@pytest.mark.skipif(not openvino_is_installed(), reason="the extra 'openvino' is not installed")
+def test_the_compiled_encoder_takes_part_where_it_is_installed(tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDSAM2_CACHE", str(tmp_path))
+    grid = Grid(sizes=(64,), objects=(1,), slices=2, precisions=("float32",))
+    plain, compiled = compare(SMALL, grid, without=("sam2", "transformers"))
+    assert (plain.implementation, compiled.implementation) == ("medsam2", "medsam2-openvino")
+    assert compiled.differing_pixels <= 2  # sums are taken in another order
 
 
 def test_masks_are_the_same_in_float32(rows):

@@ -45,8 +45,10 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Scaled dot-product attention over (B, heads, tokens, channels).
 
     PyTorch's fused kernel, but for bfloat16 on a CPU: both it and its backward pass are slower there than the formula.
+    Compilers that trace the network have kernels of their own for the fused one.
     """
-    if query.device.type == "cpu" and query.dtype == torch.bfloat16:
+    is_traced: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    if query.device.type == "cpu" and query.dtype == torch.bfloat16 and not is_traced:
         parts = attend_in_parts(*(one.flatten(0, 1) for one in (query, key, value)))
         return parts.unflatten(0, query.shape[:2])
     return F.scaled_dot_product_attention(query, key, value)

@@ -17,6 +17,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,8 @@ class OpenVinoEncoder:
             )
         self._core = _import_openvino().Core()
         self._network, self._sha256 = network, sha256
-        self._compiled: dict[int, openvino.CompiledModel] = {}
+        self._requests: dict[int, openvino.InferRequest] = {}
+        self._one_at_a_time = Lock()
 
     @property
     def profits(self) -> bool:
@@ -89,21 +91,21 @@ class OpenVinoEncoder:
 
     def __call__(self, images: Tensor) -> FeatureMaps:
         """Encode (F, 3, S, S), one frame after the other: on a CPU a batch gains nothing."""
-        request = self._of_size(images.shape[-1]).create_infer_request()
-        stride4, stride8, stride16 = zip(*(self._infer(request, image) for image in images.float()), strict=True)
-        return torch.cat(stride4), torch.cat(stride8), torch.cat(stride16)
+        with self._one_at_a_time:
+            request = self._of_size(images.shape[-1])
+            maps = [list(request.infer([image[None].numpy()]).values()) for image in images.float()]
+        stride4, stride8, stride16 = (
+            torch.cat([torch.from_numpy(one) for one in each]) for each in zip(*maps, strict=True)
+        )
+        return stride4, stride8, stride16
 
-    @staticmethod
-    def _infer(request: "openvino.InferRequest", image: Tensor) -> list[Tensor]:
-        maps = request.infer([image[None].numpy(force=True)], share_inputs=True)
-        return [torch.from_numpy(one) for one in maps.values()]
-
-    def _of_size(self, size: int) -> "openvino.CompiledModel":
-        """The encoder for S x S pixels: at hand, from the cache, or new."""
-        if size not in self._compiled:
+    def _of_size(self, size: int) -> "openvino.InferRequest":
+        """The encoder for S x S pixels: at hand, from the cache, or new. It keeps what it computes in."""
+        if size not in self._requests:
             path = self._path(size)
-            self._compiled[size] = self._read(path) or self._compile(size, path)
-        return self._compiled[size]
+            compiled = self._read(path) or self._compile(size, path)
+            self._requests[size] = compiled.create_infer_request()
+        return self._requests[size]
 
     def _read(self, path: Path) -> "openvino.CompiledModel | None":
         """From the cache; None if it is not there, or cannot be read."""
