@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from medsam2.engine import track as module
 from medsam2.engine.track import Advance, Moment, ObjectPrompt, Track, advance, pad_points
-from medsam2.memory import FifoBank, MemoryQuery, SelfSortingBank, SelfSortingOptions
+from medsam2.memory import FifoBank, MemoryOptions, MemoryQuery, SelfSortingBank, SelfSortingOptions, new_bank
 from medsam2.network import ImageFeatures, PointKind, Sam2Network
 from medsam2.network.outputs import NO_OBJECT_LOGIT
 from reference.random_weights import randomise
@@ -247,6 +248,21 @@ def test_on_an_unordered_frame_what_looks_like_the_object_is_drawn(tiny_network,
     assert mask.shape == (1, 1, SIZE // 4, SIZE // 4)
     drawn = DRAWN.drawn[0, ::4, ::4] > 0
     assert mask[0, 0][drawn].mean() > mask[0, 0][~drawn].mean()  # the very same frame
+
+
+def test_what_looks_like_the_object_is_told_by_prompted_frames_alone(tiny_network, generator, monkeypatch):
+    network = drawing_network(tiny_network, likeness=True)
+    features = network.encode_image(torch.randn(1, 3, SIZE, SIZE, generator=generator))
+    told, real = [], module.likeness
+    monkeypatch.setattr(module, "likeness", lambda frame, memories: told.append(memories) or real(frame, memories))
+    track = Track(FifoBank(ordered=False), {0: DRAWN})
+    for frame in range(4):
+        advance(network, features, [track], Moment(frame, 1, 9))
+    assert [[entry.frame for entry in memories] for memories in told] == [[0]] * 3
+    unpinned = Track(new_bank("self-sorting", MemoryOptions(pin_prompted=False), ordered=False), {0: DRAWN})
+    advance(network, features, [unpinned], Moment(0, 1, 9))
+    advance(network, features, [unpinned], Moment(1, 1, 9))
+    assert [entry.frame for entry in told[-1]] == [0]  # sorted like any other; then all are believed
 
 
 def test_without_the_setting_nothing_is_drawn(tiny_network, generator, monkeypatch):

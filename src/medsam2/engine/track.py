@@ -11,6 +11,7 @@ from medsam2.engine.step import DRAWN_LOGIT, FramePrediction, step, step_with_ma
 from medsam2.frames import Region
 from medsam2.frames.resizing import move_logits
 from medsam2.memory import MemoryBank, MemoryQuery
+from medsam2.memory.bank import PROMPTED_RECENCY
 from medsam2.network import FramePrompt, ImageFeatures, MemorySelection, Sam2Network, SeenMask, likeness
 from medsam2.network.outputs import PointKind
 
@@ -183,11 +184,16 @@ def _seen_from(masks: Sequence[SeenMask], regions: Tensor | None) -> Tensor:
 
 
 def _looks_like(features: ImageFeatures, memory: Sequence[MemorySelection]) -> Tensor:
-    """Where a frame, shared or one an object, looks like what each object's memories show: (B, 1, 4h, 4w)."""
+    """Where a frame, shared or one an object, looks like what each object's memories show: (B, 1, 4h, 4w).
+
+    Prompted frames alone are believed, where there are any: fitted to found masks too, mistakes become examples.
+    """
     drawn = []
     for index, selection in enumerate(memory):
         own = features if len(features) == 1 else features.take(slice(index, index + 1))
-        drawn.append(likeness(own, selection.entries))
+        ranked = zip(selection.entries, selection.recency, strict=True)
+        prompted = [entry for entry, recency in ranked if recency == PROMPTED_RECENCY]
+        drawn.append(likeness(own, prompted or selection.entries))
     return torch.cat(drawn)
 
 
