@@ -23,8 +23,8 @@ STARTER_LICENCE = "Apache-2.0"
 """Of runs that know no recipe: before there were recipes, all trained the starter."""
 
 SYNTHETIC_DATA = (
-    "Synthetic anatomy only (medsam2.synthetic), painted and rendered while training; no image and no label of a "
-    "patient, and none of the example data."
+    "Synthetic anatomy only (medsam2.synthetic), painted and rendered while training, some of it from label maps of a "
+    "brain template and of nuclei (medsam2/synthetic/maps); no image, and nothing of the example CT."
 )
 NOTE = "For research, not a medical device."
 
