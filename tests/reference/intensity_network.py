@@ -30,6 +30,7 @@ class IntensityNetwork:
     training = False
     device = torch.device("cpu")
     dtype = precision = torch.float32
+    compiled_maps = None
     config = SimpleNamespace(
         size=4 * SIDE, drawn_prompts=False, consensus=False, least_iou=0.0, focus=0.0, likeness=False
     )
