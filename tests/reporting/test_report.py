@@ -60,7 +60,7 @@ def test_what_is_said_of_the_run(result, geometry, volume):
             "size": None,
             "patience": 3,
             "orientations": [],
-            "fusion": "average",
+            "fusion": "vote",
             "largest_component": False,
             "fill_holes": False,
         },

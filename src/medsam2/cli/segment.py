@@ -75,7 +75,7 @@ def segment(
     orientations: Annotated[
         str, typer.Option(help="Look at what was found in further planes and fuse: e.g. axial,coronal,sagittal.")
     ] = "",
-    fusion: Annotated[Fusion, typer.Option(help="How planes become one: average (of logits) or vote.")] = "average",
+    fusion: Annotated[Fusion, typer.Option(help="How planes become one: vote, or average (of logits).")] = "vote",
     largest_component: Annotated[bool, typer.Option(help="Keep the largest connected part of each object.")] = False,
     fill_holes: Annotated[bool, typer.Option(help="Fill what an object encloses.")] = False,
     volume_index: Annotated[

@@ -57,7 +57,7 @@ class SegmentSettings:
     size: int | None = None
     patience: int = 3
     orientations: tuple[Plane, ...] = ()
-    fusion: Fusion = "average"
+    fusion: Fusion = "vote"
     largest_component: bool = False
     fill_holes: bool = False
 
