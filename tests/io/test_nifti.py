@@ -1,5 +1,6 @@
 import gzip
 import logging
+import tracemalloc
 
 import nibabel
 import numpy as np
@@ -194,6 +195,21 @@ def test_big_endian_files(tmp_path, suffix, image_class):
     assert volume.array.dtype.isnative
     assert np.array_equal(volume.array.T, values())
     assert_same_place(scan, mask)
+
+
+@pytest.mark.parametrize(("slope", "expected"), [(1.0, np.int16), (0.5, np.float32)])
+def test_reading_takes_little_more_memory_than_the_volume(tmp_path, slope, expected):
+    path = saved(tmp_path / "scan.nii.gz", values(size=(128, 128, 96)))
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    content[SCALE_OFFSET : SCALE_OFFSET + 4] = np.float32(slope).tobytes()
+    path.write_bytes(gzip.compress(content, 1))
+    tracemalloc.start()
+    volume = read_volume(path)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert volume.array.dtype == expected
+    assert volume.array[3, 2, 1] == slope * np.int16(values(size=(128, 128, 96))[1, 2, 3])
+    assert most < 1.3 * volume.array.nbytes
 
 
 def test_complex_numbers_are_refused(tmp_path):

@@ -8,6 +8,7 @@ scan's own header, so that sform, qform, their codes and every other geometric f
 from __future__ import annotations
 
 import zlib
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,9 @@ def read(path: Path, volume_index: int | None) -> Volume:
         InputError: There is no volume of that index.
     """
     with silenced(logger), format_errors(path, "read", *_LIBRARY_ERRORS):
-        image: Any = nibabel.load(path, mmap=False)
+        image: Any = nibabel.load(path, mmap=False, keep_file_open=True)
         header = image.header.copy()
-        array = _values(image.dataobj, _selection(path, image.shape, volume_index))
+        array = _array(image.dataobj, _selection(path, image.shape, volume_index))
         geometry = _geometry(header)
     if array.dtype.kind == "c":
         raise FormatError(f"{path} holds complex numbers; expected real ones. Save the magnitude first.")
@@ -100,10 +101,25 @@ def _selection(path: Path, shape: tuple[int, ...], volume_index: int | None) -> 
     return (slice(None),) * min(len(shape), 3) + tuple(chosen if n > 1 else 0 for n in extra)
 
 
+def _array(proxy: Any, selection: tuple[slice | int, ...]) -> NDArray[Any]:
+    """Load the chosen voxels: (i, j, k), or (i, j, k, 3) for RGB.
+
+    Slice by slice: asked for all at once, a compressed file is unpacked beside the array, and scaled values come in
+    float64 first.
+    """
+    if len(selection) == 2:
+        return _values(proxy, selection)[:, :, None]
+    slices = (_values(proxy, (*selection[:2], slice(k, k + 1), *selection[3:])) for k in range(proxy.shape[2]))
+    first = next(slices)
+    array = np.empty((*first.shape[:2], proxy.shape[2], *first.shape[3:]), first.dtype, order="F")
+    for k, one in enumerate(chain((first,), slices)):
+        array[:, :, k] = one[:, :, 0]
+    return array
+
+
 def _values(proxy: Any, selection: tuple[slice | int, ...]) -> NDArray[Any]:
-    """Load the chosen voxels in a type that numpy computes with: (i, j, k), or (i, j, k, 3) for RGB."""
+    """Load voxels in a type that numpy computes with; colours become a last axis of 3."""
     array = np.asarray(proxy[selection])
-    array = array[..., None] if array.ndim == 2 else array
     if array.dtype.names:
         return np.stack([array[name] for name in COLOURS], axis=-1)
     if (proxy.slope, proxy.inter) != (1, 0):
