@@ -128,8 +128,8 @@ def judgements(monkeypatch):
     """Every call that judges: (losses, truth, ambiguous)."""
     calls, real = [], module.frame_loss
 
-    def noted(prediction, truth, ambiguous):
-        loss = real(prediction, truth, ambiguous)
+    def noted(prediction, truth, ordered, ambiguous):
+        loss = real(prediction, truth, ordered, ambiguous)
         calls.append((loss, truth, ambiguous))
         return loss
 
@@ -155,6 +155,13 @@ def test_every_answer_of_the_network_is_judged_once(judgements, mix, first):
     assert all(torch.equal(truth, one) for (_, truth, _), one in zip(judgements, expected, strict=True))
     counted = {name: count for name, (_, count) in outcome.scores.items() if name.startswith("dice")}
     assert counted == {"dice tracked": 12} | ({first: 6} if first else {})
+
+
+def test_each_object_is_judged_as_its_clip_is(monkeypatch):
+    told, real = [], module.frame_loss
+    monkeypatch.setattr(module, "frame_loss", lambda *given: told.append(given[2]) or real(*given))
+    clip_loss(network_of(), batch_of(), ClipSettings(CLICKS, **NO_CORRECTIONS), seeded())
+    assert [one.tolist() for one in told] == [[True] * 3 + [False] * 3] * 3
 
 
 def test_one_click_and_no_prompt_are_ambiguous(judgements):

@@ -50,6 +50,7 @@ def truth(cells):
 
 
 AMBIGUOUS, CLEAR = torch.tensor([True]), torch.tensor([False])
+SLICE, IMAGE = torch.tensor([True]), torch.tensor([False])
 
 
 def test_focal_of_an_undecided_pixel():
@@ -125,14 +126,14 @@ def mask_cost(cells, reference):
 
 
 def test_a_clear_prompt_calls_for_the_first_candidate():
-    loss = frame_loss(prediction(6, 4, 8, 2), truth(4), CLEAR)
+    loss = frame_loss(prediction(6, 4, 8, 2), truth(4), SLICE, CLEAR)
     expected = mask_cost(6, 4) + SECOND_CHOICE_WEIGHT * mask_cost(4, 4)
     assert loss.mask.item() == pytest.approx(expected, rel=1e-4)
     assert loss.dice.item() == pytest.approx(8 / 10)
 
 
 def test_an_ambiguous_prompt_calls_for_the_best_of_the_others():
-    loss = frame_loss(prediction(6, 12, 5, 2, iou=(0.9, 0.1, 0.2, 0.8)), truth(4), AMBIGUOUS)
+    loss = frame_loss(prediction(6, 12, 5, 2, iou=(0.9, 0.1, 0.2, 0.8)), truth(4), SLICE, AMBIGUOUS)
     expected = mask_cost(5, 4) + SECOND_CHOICE_WEIGHT * mask_cost(6, 4)
     assert loss.mask.item() == pytest.approx(expected, rel=1e-4)
     # Inference would take the last by its estimate: IoU 1/2 where 4/5 was to be had.
@@ -141,22 +142,23 @@ def test_an_ambiguous_prompt_calls_for_the_best_of_the_others():
 
 
 def test_estimates_learn_the_true_iou_of_every_candidate():
-    loss = frame_loss(prediction(4, 8, 16, 2, iou=(0.9, 0.5, 0.5, 0.0)), truth(4), CLEAR)
+    loss = frame_loss(prediction(4, 8, 16, 2, iou=(0.9, 0.5, 0.5, 0.0)), truth(4), SLICE, CLEAR)
     assert loss.iou.item() == pytest.approx((0.1 + 0 + 0.25 + 0.5) / 4)
     assert torch.isnan(loss.regret).all()
 
 
 @pytest.mark.parametrize(("cells", "score"), [(4, 1.5), (0, 1.5), (4, -0.5), (0, -0.5)])
-def test_the_object_score_is_judged_by_cross_entropy(cells, score):
-    loss = frame_loss(prediction(4, 4, 4, 4, score=score), truth(cells), CLEAR)
-    weight = 1.0 if cells else ABSENT_WEIGHT
+@pytest.mark.parametrize("ordered", [SLICE, IMAGE])
+def test_the_object_score_is_judged_by_cross_entropy(cells, score, ordered):
+    loss = frame_loss(prediction(4, 4, 4, 4, score=score), truth(cells), ordered, CLEAR)
+    weight = ABSENT_WEIGHT if ordered and not cells else 1.0
     assert loss.score.item() == pytest.approx(weight * math.log1p(math.exp(-score if cells else score)))
 
 
 def test_where_the_object_is_absent_the_masks_do_not_learn_and_their_estimates_should_be_zero():
     answer = prediction(4, 4, 4, 4, score=2.0)
     logits = answer.logits.requires_grad_()
-    loss = frame_loss(answer, truth(0), AMBIGUOUS)
+    loss = frame_loss(answer, truth(0), SLICE, AMBIGUOUS)
     assert (loss.mask.item(), loss.iou.item()) == (0, pytest.approx(answer.iou.mean().item()))
     assert torch.isnan(loss.dice).all()
     loss.total().backward()
@@ -168,13 +170,13 @@ def test_the_total_is_weighted_and_the_mean_over_objects():
         *(torch.cat(pair) for pair in zip(*map(fields, (prediction(6, 4, 8, 2), prediction(3, 5, 5, 5))), strict=True))
     )
     truths, kinds = torch.cat((truth(4), truth(5))), torch.cat((CLEAR, AMBIGUOUS))
-    together = frame_loss(both, truths, kinds)
+    together = frame_loss(both, truths, SLICE.expand(2), kinds)
     assert together.mask.shape == together.iou.shape == together.score.shape == (2,)
     expected = together.mask + IOU_WEIGHT * together.iou + SCORE_WEIGHT * together.score
     assert together.total().item() == pytest.approx(expected.mean().item())
     alone = (
-        frame_loss(prediction(6, 4, 8, 2), truth(4), CLEAR).total(),
-        frame_loss(prediction(3, 5, 5, 5), truth(5), AMBIGUOUS).total(),
+        frame_loss(prediction(6, 4, 8, 2), truth(4), SLICE, CLEAR).total(),
+        frame_loss(prediction(3, 5, 5, 5), truth(5), SLICE, AMBIGUOUS).total(),
     )
     assert together.total().item() == pytest.approx((sum(alone) / 2).item(), rel=1e-5)
 
@@ -189,7 +191,7 @@ def test_truth_is_averaged_over_the_cells_of_the_logits():
     logits = torch.full((1, 4, 4, 4), -MANY)
     logits[..., 0, 0] = 0.0
     answer = MaskPrediction(logits, torch.ones(1, 4), torch.zeros(1, 4, 8), torch.zeros(1))
-    loss = frame_loss(answer, part, CLEAR)
+    loss = frame_loss(answer, part, SLICE, CLEAR)
     dice = (2 * 0.25 + 1) / (0.5 + 0.5 + 1)
     assert loss.mask.item() == pytest.approx((1 + SECOND_CHOICE_WEIGHT) * DICE_WEIGHT * (1 - dice), rel=1e-4)
 
@@ -199,7 +201,7 @@ def test_losses_are_finite_and_have_gradients_at_extreme_logits():
     logits = (1e3 * torch.randn(2, 4, 4, 4, generator=generator)).requires_grad_()
     score = torch.tensor([500.0, -500.0], requires_grad=True)
     answer = MaskPrediction(logits, torch.rand(2, 4, generator=generator), torch.zeros(2, 4, 8), score)
-    loss = frame_loss(answer, torch.cat((truth(0), truth(7))), torch.tensor([True, False])).total()
+    loss = frame_loss(answer, torch.cat((truth(0), truth(7))), SLICE.expand(2), torch.tensor([True, False])).total()
     loss.backward()
     assert loss.isfinite()
     assert logits.grad.isfinite().all()
@@ -209,9 +211,9 @@ def test_losses_are_finite_and_have_gradients_at_extreme_logits():
 def test_bfloat16_predictions_are_judged_in_float32():
     answer = prediction(6, 4, 8, 2)
     half = MaskPrediction(*(one.to(torch.bfloat16) for one in fields(answer)))
-    loss = frame_loss(half, truth(4), CLEAR)
+    loss = frame_loss(half, truth(4), SLICE, CLEAR)
     assert loss.mask.dtype == loss.iou.dtype == loss.score.dtype == torch.float32
-    torch.testing.assert_close(loss.total(), frame_loss(answer, truth(4), CLEAR).total(), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(loss.total(), frame_loss(answer, truth(4), SLICE, CLEAR).total(), rtol=1e-3, atol=1e-3)
 
 
 def test_cross_entropy_under_the_focal_weight_is_pytorch_s():
@@ -225,10 +227,10 @@ def test_cross_entropy_under_the_focal_weight_is_pytorch_s():
 def test_the_consensus_is_judged_as_one_mask():
     # Three of four candidates see the first two cells: their mean does, too.
     told = prediction(2, 2, 2, 0, iou=(0.2, 0.4, 0.6, 0.8), score=1.0)
-    loss = consensus_loss(told, truth(2))
+    loss = consensus_loss(told, truth(2), SLICE)
     one = prediction(2, 2, 2, 2, iou=(0.5,) * 4, score=1.0)
     weaker = MaskPrediction(one.logits.where(one.logits < 0, MANY / 2), one.iou, one.tokens, one.object_score)
-    alone = frame_loss(weaker, truth(2), CLEAR)
+    alone = frame_loss(weaker, truth(2), SLICE, CLEAR)
     assert loss.mask.item() == pytest.approx(alone.mask.item() / (1 + SECOND_CHOICE_WEIGHT))
     assert loss.iou.item() == pytest.approx(0.5)  # estimated .5 on average, true 1
     assert loss.score.item() == pytest.approx(alone.score.item())
@@ -237,7 +239,7 @@ def test_the_consensus_is_judged_as_one_mask():
 
 
 def test_a_consensus_on_a_frame_without_the_object():
-    loss = consensus_loss(prediction(2, 2, 2, 2, iou=(0.25,) * 4, score=-1.0), truth(0))
+    loss = consensus_loss(prediction(2, 2, 2, 2, iou=(0.25,) * 4, score=-1.0), truth(0), SLICE)
     assert loss.mask.item() == 0
     assert loss.iou.item() == pytest.approx(0.25)  # a mask of nothing has an IoU of 0
     assert loss.dice.isnan().all()

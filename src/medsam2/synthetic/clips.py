@@ -77,7 +77,7 @@ class ClipRecipe:
     size: int = 128
     kinds: tuple[str, ...] = ()
     unordered_share: float = 0.3
-    thickness: tuple[float, float] = (0.01, 0.12)
+    thickness: tuple[float, float] = (0.004, 0.12)
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.kinds) - set(FAMILIES))

@@ -161,9 +161,11 @@ class ClipRun:
     def _loss(self, index: int, rows: list[int], candidates: MaskPrediction, truth: Tensor) -> FrameLoss:
         """The loss of the mask that `engine.step` would take."""
         counts = [self._points_given(row, index) for row in rows]
+        ordered = torch.tensor(self.batch.ordered, device=truth.device)[self.batch.clip_of[rows]]
         if self.network.config.consensus and not any(counts):
-            return consensus_loss(candidates, truth)
-        return frame_loss(candidates, truth, torch.tensor(counts, device=truth.device) <= MOST_AMBIGUOUS_POINTS)
+            return consensus_loss(candidates, truth, ordered)
+        ambiguous = torch.tensor(counts, device=truth.device) <= MOST_AMBIGUOUS_POINTS
+        return frame_loss(candidates, truth, ordered, ambiguous)
 
     def _points_given(self, row: int, index: int) -> int:
         prompt = self.tracks[row].prompts.get(self.batch.steps[index])

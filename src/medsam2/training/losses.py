@@ -19,7 +19,8 @@ DICE_WEIGHT = 1.0
 IOU_WEIGHT = 2.0
 SCORE_WEIGHT = 1.5
 ABSENT_WEIGHT = 3.0
-"""In clips most frames hold the object, in scans most do not: a frame without it counts for this many."""
+"""In clips most frames hold the object, in scans most do not: a slice without it counts for this many. An image of a
+set counts once."""
 
 REGRET_WEIGHT = 1.0
 REGRET_SHARPNESS = 12.0
@@ -60,12 +61,13 @@ class FrameLoss:
         return (self.mask + estimates + SCORE_WEIGHT * self.score).mean()
 
 
-def frame_loss(prediction: MaskPrediction, truth: Tensor, ambiguous: Tensor) -> FrameLoss:
+def frame_loss(prediction: MaskPrediction, truth: Tensor, ordered: Tensor, ambiguous: Tensor) -> FrameLoss:
     """Judge the four candidates of B objects.
 
     Args:
         prediction: what the decoder said.
         truth: (B, S, S) bool.
+        ordered: (B,) bool, a slice of a volume; else an image of a set.
         ambiguous: (B,) bool, the prompt leaves open which of candidates 1..3 is meant; else it calls for candidate 0.
     """
     soft_truth = _on_grid(truth, prediction.logits)
@@ -78,18 +80,19 @@ def frame_loss(prediction: MaskPrediction, truth: Tensor, ambiguous: Tensor) -> 
     return FrameLoss(
         mask=torch.where(present, first + SECOND_CHOICE_WEIGHT * second, 0.0),
         iou=(prediction.iou.float() - iou).abs().mean(1),
-        score=_presence_loss(prediction.object_score.float(), present.float()),
+        score=_presence_loss(prediction.object_score.float(), present, ordered),
         choice=torch.where(present & ambiguous, _expected_regret(prediction.iou[:, 1:].float(), iou[:, 1:]), 0.0),
         **_for_the_log(prediction, iou, present, ambiguous),
     )
 
 
-def consensus_loss(prediction: MaskPrediction, truth: Tensor) -> FrameLoss:
+def consensus_loss(prediction: MaskPrediction, truth: Tensor, ordered: Tensor) -> FrameLoss:
     """Judge the mean of the candidates of B objects, where nothing is ambiguous.
 
     Args:
         prediction: what the decoder said.
         truth: (B, S, S) bool.
+        ordered: (B,) bool, a slice of a volume; else an image of a set.
     """
     agreed = agree_on_mask(prediction)
     logits = agreed.logits[:, None]
@@ -100,7 +103,7 @@ def consensus_loss(prediction: MaskPrediction, truth: Tensor) -> FrameLoss:
     return FrameLoss(
         mask=torch.where(present, _mask_loss(logits, soft_truth)[:, 0], 0.0),
         iou=(agreed.iou.float() - iou).abs(),
-        score=_presence_loss(prediction.object_score.float(), present.float()),
+        score=_presence_loss(prediction.object_score.float(), present, ordered),
         choice=torch.zeros_like(iou),
         dice=torch.where(present, 2 * iou / (1 + iou), nothing),
         regret=nothing,
@@ -138,10 +141,10 @@ def _mask_loss(logits: Tensor, soft_truth: Tensor) -> Tensor:
     return FOCAL_WEIGHT * focal(logits, soft_truth) + DICE_WEIGHT * (1 - soft_dice(logits.sigmoid(), soft_truth))
 
 
-def _presence_loss(score: Tensor, present: Tensor) -> Tensor:
-    """Cross-entropy of the object score, (B,); frames without the object weigh more."""
-    weight = torch.where(present > 0, 1.0, ABSENT_WEIGHT)
-    return F.binary_cross_entropy_with_logits(score, present, weight, reduction="none")
+def _presence_loss(score: Tensor, present: Tensor, ordered: Tensor) -> Tensor:
+    """Cross-entropy of the object score, (B,); slices without the object weigh more."""
+    weight = torch.where(ordered & ~present, ABSENT_WEIGHT, 1.0)
+    return F.binary_cross_entropy_with_logits(score, present.float(), weight, reduction="none")
 
 
 def _expected_regret(estimates: Tensor, iou: Tensor) -> Tensor:
