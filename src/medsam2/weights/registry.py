@@ -162,7 +162,7 @@ _ALL = (
         preset=STARTER,
         licence="Apache-2.0",
         size_mb=11.4,
-        sha256="f017f4ffab510b9d46b0cfc0b0ba312de348a2a457180faf2842d2a76ca68765",
+        sha256="3da5a69cb2e08f620cd6436487d9ae11dfe514b3c97880481c716379970af480",
         note="Comes with medsam2; trained on synthetic anatomy only. A start for tests and fine-tuning.",
     ),
     *(_sam2(*row) for row in _SAM2_FILES),
