@@ -11,7 +11,7 @@ from medsam2.engine.volume_run import SegmentSettings
 from medsam2.errors import CheckpointError, ConfigurationError, InputError, PromptError
 from medsam2.frames import NamedVolume
 from medsam2.prompts import BoxPrompt, ObjectPrompts, PointPrompt, PromptSet
-from medsam2.segmenter import Segmenter, choose_device
+from medsam2.segmenter import Segmenter, choose_device, choose_precision
 from medsam2.spatial import Geometry, Volume
 from medsam2.weights import WeightsCard, save_network
 from medsam2.weights.checkpoint_files import sha256_of
@@ -159,6 +159,38 @@ def test_weights_from_a_file(tmp_path, tiny_network, card, monkeypatch):
         assert torch.equal(tensor, tiny_network.state_dict()[name])
 
 
+@pytest.mark.parametrize(
+    ("wide", "capabilities", "expected"),
+    [
+        (8, {"amx_bf16": True}, torch.bfloat16),
+        (8, {"avx512_bf16": True, "avx512_f": True}, torch.bfloat16),
+        (8, {"avx512_f": True, "avx512_bf16": False}, torch.float32),
+        (8, {"bf16": True, "neon": True}, torch.float32),
+        (9, {"amx_bf16": True}, torch.float32),
+    ],
+)
+def test_auto_rounds_where_that_is_faster(tiny_network, monkeypatch, wide, capabilities, expected):
+    monkeypatch.setattr("medsam2.network.config.WIDE", wide)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert choose_precision(tiny_network, "auto") == expected
+    assert choose_precision(tiny_network, "float32") == torch.float32
+    assert choose_precision(tiny_network, "bfloat16") == torch.bfloat16
+
+
+def test_auto_does_not_guess(tiny_network, monkeypatch):
+    monkeypatch.setattr("medsam2.network.config.WIDE", 8)
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert choose_precision(tiny_network, "auto") == torch.float32
+
+
+def test_a_wide_network_is_loaded_as_auto_says(tmp_path, tiny_network, card, monkeypatch):
+    save_network(tiny_network, tmp_path / "tiny.safetensors", card, torch.float32)
+    monkeypatch.setattr("medsam2.network.config.WIDE", 8)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
+    network = Segmenter.from_pretrained(tmp_path / "tiny.safetensors", "cpu", encoder="torch").network
+    assert (network.precision, network.dtype) == (torch.bfloat16, torch.float32)
+
+
 def test_weights_in_half_precision_find_nearly_the_same(tmp_path, tiny_network, card, volume):
     save_network(tiny_network, tmp_path / "tiny.safetensors", card, torch.float32)
     segmenter = Segmenter.from_pretrained(tmp_path / "tiny.safetensors", "cpu", "bfloat16")
@@ -167,7 +199,7 @@ def test_weights_in_half_precision_find_nearly_the_same(tmp_path, tiny_network, 
     found = [next(iter(one.stream(volume, CLICK, HOW))).logits for one in (segmenter, precise)]
     assert found[0].dtype == torch.float32
     torch.testing.assert_close(*found, atol=0.1, rtol=0.1)
-    with pytest.raises(ConfigurationError, match="precision is 'float16'"):
+    with pytest.raises(ConfigurationError, match="precision is 'float16'; expected one of auto, float32"):
         Segmenter.from_pretrained(tmp_path / "tiny.safetensors", "cpu", "float16")
 
 

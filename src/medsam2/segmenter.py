@@ -15,7 +15,6 @@ from medsam2.engine.volume_run import Progress, SegmentationResult, SegmentSetti
 from medsam2.errors import ConfigurationError
 from medsam2.frames import SetImage
 from medsam2.network import Sam2Network
-from medsam2.network.config import Precision
 from medsam2.prompts import PromptSet
 from medsam2.spatial import Volume
 from medsam2.weights import LoadedNetwork, WeightsCard, load_network
@@ -24,6 +23,11 @@ from medsam2.weights.openvino_encoder import OpenVinoEncoder, openvino_is_instal
 DEFAULT_MODEL = "starter"
 
 Encoder = Literal["auto", "torch", "openvino"]
+
+PrecisionChoice = Literal["auto", "float32", "bfloat16"]
+
+MULTIPLIES_IN_BFLOAT16 = ("amx_bf16", "avx512_bf16")
+"""Processors that were measured, or belong to those; ARM's were not."""
 
 
 class Segmenter:
@@ -48,7 +52,7 @@ class Segmenter:
         cls,
         model: str | Path = DEFAULT_MODEL,
         device: str = "auto",
-        precision: Precision = "float32",
+        precision: PrecisionChoice = "auto",
         encoder: Encoder = "auto",
     ) -> Self:
         """Load weights.
@@ -56,8 +60,9 @@ class Segmenter:
         Args:
             model: a name that `medsam2 weights list` knows, or a file.
             device: "cpu", "cuda", "mps", or "auto" for the best there is.
-            precision: of encoder and memory attention. "bfloat16" is faster with large networks where the device
-                multiplies in it, and moves masks a little (see docs/performance.md); "float32" never does.
+            precision: of encoder and memory attention. "float32" gives the same masks everywhere, but for last bits;
+                "bfloat16" moves them a little (see docs/performance.md), and is faster with the published networks
+                where the device multiplies in it, which is where "auto" takes it.
             encoder: what computes the image encoder: "torch"; "openvino", faster on most CPUs, with the extra
                 `medsam2[openvino]`; or "auto" for the faster one that is installed.
 
@@ -66,7 +71,8 @@ class Segmenter:
             ConfigurationError: there is no such device, precision or encoder, or not on this device.
             MissingDependencyError: the encoder's package is not installed.
         """
-        loaded = load_network(model, choose_device(device), precision)
+        loaded = load_network(model, choose_device(device))
+        loaded.network.in_precision(choose_precision(loaded.network, precision))
         loaded.network.compiled_maps = choose_encoder(loaded, encoder)
         return cls(loaded.network, loaded.card, loaded.sha256)
 
@@ -209,6 +215,29 @@ def choose_device(name: str) -> str:
         usable = ", ".join(device for device, usable in there.items() if usable)
         raise ConfigurationError(f"device '{name}' is not available here; usable: {usable}")
     return name
+
+
+def choose_precision(network: Sam2Network, name: PrecisionChoice) -> torch.dtype:
+    """The precision to compute in: `name`, or for "auto" the faster one where it is known to be so.
+
+    Raises:
+        ConfigurationError: there is no such precision.
+    """
+    if name not in get_args(PrecisionChoice):
+        raise ConfigurationError(f"precision is '{name}'; expected one of {', '.join(get_args(PrecisionChoice))}")
+    if name == "auto":
+        name = "bfloat16" if network.config.is_wide and _multiplies_in_bfloat16(network.device) else "float32"
+    precision: torch.dtype = getattr(torch, name)
+    return precision
+
+
+def _multiplies_in_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):  # PyTorch has not always told
+        return False
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in MULTIPLIES_IN_BFLOAT16)
 
 
 def choose_encoder(loaded: LoadedNetwork, name: Encoder) -> OpenVinoEncoder | None:

@@ -10,8 +10,8 @@ from PIL import Image
 
 from medsam2.cli import demo_sets as module
 from medsam2.cli.app import run
-from medsam2.cli.demo_sets import score_table
-from medsam2.evaluation.picture_sets import PictureScore, nuclei_tiles, synthetic_fundus
+from medsam2.cli.demo_sets import absence, score_table
+from medsam2.evaluation.picture_sets import PictureScore, PictureSet, nuclei_tiles, synthetic_fundus, with_retouched
 from medsam2.weights import WeightsCard, save_network
 
 
@@ -28,8 +28,10 @@ def test_each_set_has_label_maps_a_sheet_and_a_table(tiny_network, tmp_path, cap
     assert run(["demo", "oneprompt", "-o", str(tmp_path / "demo"), "--model", str(weights), "-d", "cpu"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert said.count("copied mask") == 2 * 2
+    assert "nuclei taken away on 3 pictures; found all the same on" in said
+    assert "optic disc taken away on 2 pictures; found all the same on" in said
     for name, make in small.items():
-        pictures, folder = make(), tmp_path / "demo" / "oneprompt" / name
+        pictures, folder = with_retouched(make()), tmp_path / "demo" / "oneprompt" / name
         maps = {f"{image.name}.png" for image in pictures.images}
         assert {file.name for file in folder.iterdir()} == maps | {"images.csv", "contact_sheet.png", "report.json"}
         with Image.open(folder / f"{pictures.template}.png") as drawn:
@@ -66,3 +68,11 @@ def test_the_table_has_a_row_a_picture():
         ["0.50", "1.00"],
         ["0.25", "0.12"],
     ]
+
+
+def test_what_is_found_where_nothing_is_counts():
+    there, nothing = np.ones((1, 4, 4), bool), np.zeros((1, 4, 4), bool)
+    pictures = PictureSet("cells", "cell", (), {"a": there, "b": nothing, "c": nothing})
+    said = absence(pictures, {"a": there, "b": nothing, "c": there})
+    assert said == "cell taken away on 2 pictures; found all the same on 1 (c)"
+    assert absence(pictures, {"a": there, "b": nothing, "c": nothing}).endswith("found all the same on 0")

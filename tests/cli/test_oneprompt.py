@@ -105,7 +105,7 @@ def test_nifti_keeps_its_geometry_to_the_bit(call, folder):
 
 
 def test_the_table_and_the_report_say_what_was_found(call, tmp_path):
-    code, _, out = call(*BOX, "--name", "nucleus", "--memory", "fifo", "--window", "full")
+    code, _, out = call(*BOX, "--name", "nucleus", "--memory", "fifo", "--window", "full", "--least-confidence", "0.1")
     assert code == 0
     rows = table(out)
     assert [row["image"] for row in rows] == ["a.png", "b.jpg", "c.tif", "d.nii.gz"]
@@ -118,7 +118,7 @@ def test_the_table_and_the_report_say_what_was_found(call, tmp_path):
         assert row["object"] == "nucleus"
     told = json.loads((out / "report.json").read_text())
     expected = {"memory": "fifo", "memory_options": {}, "memory_seed": None, "window": "full", "size": None}
-    assert told["settings"] == expected | {"instances": False}
+    assert told["settings"] == expected | {"instances": False, "least_confidence": 0.1}
     assert told["templates"][0]["image"] == "a.png"
     assert told["templates"][0]["prompts"]["objects"][0]["boxes"] == [[5, 5, 0, 20, 18, 0]]
     assert told["model"]["name"] == "tiny"

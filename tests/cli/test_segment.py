@@ -107,7 +107,7 @@ def test_report_and_preview_are_written_in_the_words_of_the_flags(call, drawn, t
         assert image.size[0] > 200
 
 
-def test_the_precision_is_float32_unless_another_is_asked_for(call, drawn, tmp_path):
+def test_the_precision_of_the_starter_is_float32_unless_another_is_asked_for(call, drawn, tmp_path):
     report = tmp_path / "report.json"
     for flags, precision in (((), "float32"), (("--precision", "bfloat16"), "bfloat16")):
         code, said, _ = call("--mask", drawn, "--report", report, *flags)
@@ -115,7 +115,7 @@ def test_the_precision_is_float32_unless_another_is_asked_for(call, drawn, tmp_p
         assert json.loads(report.read_text())["model"]["precision"] == precision
     code, said, _ = call("--mask", drawn, "--precision", "float16")
     assert code == 2
-    assert "'float16' is not one of 'float32', 'bfloat16'" in " ".join(said.split())
+    assert "'float16' is not one of 'auto', 'float32', 'bfloat16'" in " ".join(said.split())
 
 
 def test_planes_memory_options_and_their_mistakes(call, drawn, tmp_path):

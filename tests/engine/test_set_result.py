@@ -15,6 +15,7 @@ def look(area, prompted=False, label=1):
     [
         ({"memory": "self-sort"}, "no memory policy is called 'self-sort'"),
         ({"size": 100}, "input side is 100 pixels"),
+        ({"least_confidence": 25}, "least_confidence is 25; expected a number from 0 to 1"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(setting, message):

@@ -2,6 +2,7 @@
 
 import random
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -104,7 +105,7 @@ def test_the_template_is_prompted_and_remembered():
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_order_in_which_images_are_given_changes_nothing(tiny_network, memory, seed):
     images, templates = noise_set()
-    settings = SetSettings(memory)
+    settings = SetSettings(memory, least_confidence=0)
     _, masks = run(images, templates, settings, tiny_network)
     shuffled = random.Random(seed).sample(images, len(images))
     other_result, other_masks = run(shuffled, templates, settings, tiny_network)
@@ -167,6 +168,15 @@ def test_first_each_image_is_segmented_from_the_template_alone_then_all_remember
         "c": True,
         "d": False,  # not sure enough to be remembered
     }
+
+
+def test_what_the_network_is_not_sure_of_is_left_out():
+    images = squares(a=15, t=6, b=9, c=4)  # confidences of .88, .14, .32 and .06
+    for least, found in ((0.25, {"a", "b", "t"}), (0.5, {"a", "t"}), (0.0, {"a", "b", "c", "t"})):
+        _, masks = run(images, CORNER, replace(HOW, least_confidence=least), Doubtful())
+        assert {name for name, mask in masks.items() if mask.segmentation.labels.any()} == found
+        assert {name for name, mask in masks.items() if mask.objects[0].area_px} == found
+        assert {name for name, mask in masks.items() if mask.objects[0].confidence} == found
 
 
 def test_equal_images_take_turns_by_name():

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from medsam2.evaluation.picture_sets import (
     PICTURE_SETS,
@@ -10,6 +11,8 @@ from medsam2.evaluation.picture_sets import (
     picture_scores,
     synthetic_fundus,
     synthetic_skin,
+    with_retouched,
+    without,
 )
 from medsam2.examples import example_case
 from medsam2.io import read_label_map, read_volume
@@ -72,6 +75,42 @@ def test_the_template_is_a_typical_picture_and_is_not_scored():
     large, small = picture_scores(pictures, {"large": block(8), "small": block(2), "typical": block(0)})
     assert (large.name, large.dice, large.copied) == ("large", 1.0, pytest.approx(2 * 8 / (16 + 8)))
     assert (small.name, small.dice, small.copied) == ("small", pytest.approx(2 / 3), pytest.approx(2 * 2 / (8 + 2)))
+
+
+def test_an_object_is_taken_away_and_nothing_else():
+    columns = np.arange(64, dtype=np.uint8)
+    picture = np.tile(columns, (64, 1))  # brighter from left to right
+    mask = np.zeros((64, 64), bool)
+    mask[20:40, 30:34] = True
+    picture[mask] = 255
+    retouched = without(picture, mask)
+    near = ndimage.binary_dilation(mask, iterations=4)
+    assert np.array_equal(retouched[~near], picture[~near])
+    assert retouched.max() < 64
+    assert np.abs(retouched[25:35].astype(int) - columns).max() <= 12  # mirrored at the edge, twelve pixels wide
+
+
+def test_where_objects_touch_what_is_beside_them_is_drawn_out():
+    picture, mask = np.full((32, 32, 3), 7, np.uint8), np.ones((32, 32), bool)
+    mask[:, 0] = False
+    picture[mask] = 200
+    assert (without(picture, mask)[:, 6:] == 7).all()
+
+
+def test_retouched_pictures_join_the_set():
+    pictures = nuclei_tiles(128)
+    more = with_retouched(pictures)
+    assert more.template == pictures.template
+    assert more.images[:16] == pictures.images
+    assert [one.name for one in more.images[16:]] == [f"tile_{n}_without" for n in ("00", "01", "03", "10")]
+    assert more.showing == tuple(pictures.truths)
+    for one in more.images[16:]:
+        assert not more.truths[one.name].any()
+        before = next(two for two in pictures.images if two.name == one.name.removesuffix("_without"))
+        nuclei = pictures.truths[before.name]
+        assert one.volume.array[nuclei].mean() < 0.7 * before.volume.array[nuclei].mean()
+    found = {name: truth.copy() for name, truth in more.truths.items()}
+    assert len(picture_scores(more, found)) == 15
 
 
 def test_all_sets_are_named_after_themselves():

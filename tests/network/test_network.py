@@ -228,6 +228,9 @@ def test_bfloat16_weights_stay_near_float32(config, generator):
     rounded_entry, rounded_prediction = two_frames(rounded, images, box_and_click(0.5))
 
     assert (rounded.precision, rounded.dtype) == (torch.bfloat16, torch.float32)
+    large = ("image_encoder.", "neck.", "memory_layout.", "memory_attention.")
+    for key, tensor in rounded.state_dict().items():
+        assert tensor.dtype == (torch.bfloat16 if key.startswith(large) else torch.float32), key
     assert rounded_prediction.logits.dtype == torch.float32
     assert nearness(rounded_entry.features, entry.features.float()) > 0.98
     assert nearness(rounded_prediction.logits, prediction.logits) > 0.98

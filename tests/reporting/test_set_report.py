@@ -45,6 +45,7 @@ def test_the_report_says_what_was_done_and_found(result, tmp_path):
         "window": "auto",
         "size": None,
         "instances": False,
+        "least_confidence": 0.25,
     }
     assert told["templates"] == [{"image": "t.png", "prompts": {"objects": []}}]
     assert told["warnings"] == ["a warning"]

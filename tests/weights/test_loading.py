@@ -127,16 +127,11 @@ def test_what_was_loaded_is_saved_as_the_same_bytes(seed, dtype, tiny_network, t
 
 
 @pytest.mark.parametrize("stored", [torch.float16, torch.bfloat16, torch.float32])
-def test_the_precision_asked_for_counts(stored, tiny_network, card, tmp_path):
+def test_the_precision_of_the_file_does_not_count(stored, tiny_network, card, tmp_path):
     path = tmp_path / "mine.safetensors"
     save_network(tiny_network, path, card, stored)
-    for precision, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
-        network = load_network(path, precision=precision).network
-        assert (network.precision, network.dtype) == (dtype, torch.float32)
-        dtypes = {key: tensor.dtype for key, tensor in network.state_dict().items()}
-        large = ("image_encoder.", "neck.", "memory_layout.", "memory_attention.")
-        assert {kind for key, kind in dtypes.items() if key.startswith(large)} == {dtype}
-        assert {kind for key, kind in dtypes.items() if not key.startswith(large)} == {torch.float32}
+    network = load_network(path).network
+    assert {tensor.dtype for tensor in network.state_dict().values()} == {torch.float32}
 
 
 def test_a_bfloat16_checkpoint_is_converted(entries, checkpoint, random_meta_state, tiny_network):
@@ -223,11 +218,6 @@ def test_names_that_are_neither_names_nor_files_are_answered():
         load_network("nothing.pt")
     with pytest.raises(CheckpointError, match="does not exist"):
         load_network(Path("folder") / "nothing")
-
-
-def test_an_unknown_precision_is_refused(saved):
-    with pytest.raises(ConfigurationError, match="precision is 'float16'; expected one of float32, bfloat16"):
-        load_network(saved, precision="float16")
 
 
 def test_a_card_must_be_the_networks(tiny_network, card, tmp_path):

@@ -110,7 +110,7 @@ def test_nothing_is_told_to_a_server(network):
 def test_auto_takes_it_where_it_profits(loaded, monkeypatch):
     monkeypatch.setattr("medsam2.segmenter.openvino_is_installed", lambda: True)
     for width, machine, taken in ((8, "x86_64", True), (8, "aarch64", False), (9, "x86_64", False)):
-        monkeypatch.setattr("medsam2.weights.openvino_encoder.LEAST_WIDTH", width)
+        monkeypatch.setattr("medsam2.network.config.WIDE", width)
         monkeypatch.setattr("platform.machine", lambda machine=machine: machine)
         assert (choose_encoder(loaded, "auto") is not None) == taken
         assert choose_encoder(loaded, "openvino") is not None

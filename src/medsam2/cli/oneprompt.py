@@ -81,8 +81,11 @@ def oneprompt(
         str, typer.Option(help="Intensities shown: auto (each image by itself), a CT preset, percentile, full, or W,L.")
     ] = "auto",
     size: Annotated[int | None, typer.Option(help="Side of the network's input; by default as it was trained.")] = None,
+    least_confidence: Annotated[
+        float, typer.Option(help="Leave out masks of which the network is less sure, 0 to 1.")
+    ] = SetSettings.least_confidence,
     device: Device = "auto",
-    precision: Precision = "float32",
+    precision: Precision = "auto",
     encoder: Encoder = "auto",
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -93,7 +96,9 @@ def oneprompt(
     A run that was interrupted goes on where it was if it is started again with the same flags.
     """
     out = Output(quiet, verbose)
-    settings = SetSettings(memory, MemoryOptions.parse(memory_option or ()), memory_seed, window, size, instances)
+    settings = SetSettings(
+        memory, MemoryOptions.parse(memory_option or ()), memory_seed, window, size, instances, least_confidence
+    )
     flags = PromptFlags(tuple(point or ()), tuple(box or ()), tuple(mask or ()), prompts, CoordinateSpace.VOXEL, name)
     found = find_images(images)
     templates = collect_templates(flags, template or (), found)

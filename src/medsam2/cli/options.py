@@ -5,14 +5,14 @@ from typing import Annotated
 import typer
 
 from medsam2.memory import POLICIES
-from medsam2.network import config
 from medsam2.segmenter import Encoder as EncoderName
+from medsam2.segmenter import PrecisionChoice
 
 Device = Annotated[str, typer.Option("-d", "--device", help="cpu, cuda, mps, or auto.")]
 Model = Annotated[str, typer.Option(help="Weights by name (see `medsam2 weights list`) or a file.")]
 Precision = Annotated[
-    config.Precision,
-    typer.Option(help="bfloat16 is faster with large networks where the processor multiplies in it; masks move a bit."),
+    PrecisionChoice,
+    typer.Option(help="auto: bfloat16 where it is faster (large networks, processors for it; moves masks a bit)."),
 ]
 Encoder = Annotated[
     EncoderName, typer.Option(help="What computes the image encoder; openvino is an extra, faster on most CPUs.")

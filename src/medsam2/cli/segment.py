@@ -94,7 +94,7 @@ def segment(
     identify: Annotated[bool, typer.Option("--identify", help="Name the series by its UIDs in the reports.")] = False,
     preview_file: Annotated[Path | None, typer.Option("--preview", help="PNG picture of the result to write.")] = None,
     device: Device = "auto",
-    precision: Precision = "float32",
+    precision: Precision = "auto",
     encoder: Encoder = "auto",
     quiet: Quiet = False,
     verbose: Verbose = False,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from medsam2.errors import ConfigurationError
 from medsam2.frames import IntensityWindow, WindowSetting
 from medsam2.memory import MemoryOptions, new_banks
 from medsam2.network.config import check_size
@@ -20,6 +21,8 @@ class SetSettings:
         window: intensities shown, chosen for each image by itself, see `medsam2.frames.choose_window`.
         size: side of the network's input in pixels; None: what the network was trained at.
         instances: the connected parts of an image's objects get labels of their own, 1..n, object by object.
+        least_confidence: where the network is less sure of a mask, [0, 1], it is left out, unless it was prompted; that
+            a mask is shown where the object is not weighs more than a poor one that is lost (docs/oneprompt.md).
     """
 
     memory: str = "self-sorting"
@@ -28,8 +31,11 @@ class SetSettings:
     window: WindowSetting = "auto"
     size: int | None = None
     instances: bool = False
+    least_confidence: float = 0.25
 
     def __post_init__(self) -> None:
+        if not 0 <= self.least_confidence <= 1:
+            raise ConfigurationError(f"least_confidence is {self.least_confidence}; expected a number from 0 to 1")
         if self.size is not None:
             check_size(self.size)
         new_banks(1, self.memory, self.memory_options)

@@ -245,7 +245,8 @@ class SetRun:
         objects = []
         for row, (label, name) in enumerate(self.names.items()):
             look, prompt = looks[row], prompts.get(row)
-            any_mask = _write(assembly, stack, label, look, prompt)
+            sure = prompt is not None or look.confidence >= self.settings.least_confidence
+            any_mask = sure and _write(assembly, stack, label, look, prompt)
             confidence = look.confidence if any_mask else 0.0
             objects.append(
                 ImageObject(name, label, confidence, look.object_score, 0, None, look.in_memory, prompt is not None)

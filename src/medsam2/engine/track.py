@@ -15,6 +15,10 @@ from medsam2.memory.bank import PROMPTED_RECENCY
 from medsam2.network import FramePrompt, ImageFeatures, MemorySelection, Sam2Network, SeenMask, likeness
 from medsam2.network.outputs import PointKind
 
+CELLS_AT_ONCE = 4096
+"""Cells of the stride-16 grid that a batch has on a CPU, all objects together. With more, the system gives and takes
+back memory for ever larger tensors: a quarter of the time at 512 pixels with eight objects (docs/performance.md)."""
+
 
 @dataclass(frozen=True)
 class ObjectPrompt:
@@ -108,7 +112,20 @@ def advance(
     selections = [_selection(track, features, row, moment) for row, track in enumerate(tracks)]
     for row, track in enumerate(tracks):
         batches[_batch_key(track.prompts.get(moment.frame), selections[row])].append(row)
-    return [_advance_batch(network, features, tracks, selections, rows, moment, present) for rows in batches.values()]
+    return [
+        _advance_batch(network, features, tracks, selections, part, moment, present)
+        for rows in batches.values()
+        for part in _parts(rows, features)
+    ]
+
+
+def _parts(rows: list[int], features: ImageFeatures) -> list[list[int]]:
+    """The objects of a batch, as many at a time as the device gains from."""
+    if features.stride16.device.type != "cpu":
+        return [rows]
+    height, width = features.stride16.shape[-2:]
+    count = max(CELLS_AT_ONCE // (height * width), 1)
+    return [rows[start : start + count] for start in range(0, len(rows), count)]
 
 
 def _selection(track: Track, features: ImageFeatures, row: int, moment: Moment) -> MemorySelection | None:

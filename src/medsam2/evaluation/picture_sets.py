@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from medsam2.examples import example_case
 from medsam2.frames import NamedVolume
@@ -26,6 +27,12 @@ PICTURES = 12
 
 SIDE = 256
 """Of a generated picture, pixels."""
+
+RETOUCHED = 4
+"""Pictures of each set that are shown once more, without the object."""
+
+MARGIN = 4
+"""Pixels around an object that go with it when it is taken away: its blurred edge."""
 
 SEED = (0xE7A1 << 32) + (1 << 17)
 """Of the first generated set; far from any that training or the evaluation's synthetic set draws from."""
@@ -50,8 +57,13 @@ class PictureSet:
     @property
     def template(self) -> str:
         """The picture to prompt: neither the easiest nor the hardest, the one with the median area."""
-        by_area = sorted(self.truths, key=lambda name: int(self.truths[name].sum()))
+        by_area = sorted(self.showing, key=lambda name: int(self.truths[name].sum()))
         return by_area[len(by_area) // 2]
+
+    @property
+    def showing(self) -> tuple[str, ...]:
+        """Names of the pictures that show the object."""
+        return tuple(name for name, truth in self.truths.items() if truth.any())
 
     @property
     def prompts(self) -> PromptSet:
@@ -62,7 +74,7 @@ class PictureSet:
 
 @dataclass(frozen=True)
 class PictureScore:
-    """How well an object was found on a picture.
+    """How well an object was found on a picture that shows it.
 
     Attributes:
         name: of the picture.
@@ -76,15 +88,40 @@ class PictureScore:
 
 
 def picture_scores(pictures: PictureSet, found: Mapping[str, MaskArray]) -> list[PictureScore]:
-    """Score all pictures but the template, beside the template's mask.
+    """Score all pictures that show the object, but the template, beside the template's mask.
 
     Args:
         pictures: what was segmented.
         found: masks by picture, (1, R, C).
     """
     copied = pictures.truths[pictures.template]
-    others = {name: truth for name, truth in pictures.truths.items() if name != pictures.template}
+    others = {name: pictures.truths[name] for name in pictures.showing if name != pictures.template}
     return [PictureScore(name, dice(found[name], truth), dice(copied, truth)) for name, truth in others.items()]
+
+
+def with_retouched(pictures: PictureSet) -> PictureSet:
+    """The same set and, once more, its first pictures with the object taken away: there nothing is to be found."""
+    chosen = [one for one in pictures.images if one.name != pictures.template][:RETOUCHED]
+    more = {f"{one.name}_without": without(one.volume.array[0], pictures.truths[one.name][0]) for one in chosen}
+    images = (*pictures.images, *(_picture(name, array) for name, array in more.items()))
+    nothing = {name: np.zeros((1, *array.shape[:2]), bool) for name, array in more.items()}
+    return replace(pictures, images=images, truths={**pictures.truths, **nothing})
+
+
+def without(picture: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Take an object away: what surrounds it is mirrored at its edge, and where that meets another one, drawn out.
+
+    Args:
+        picture: (R, C) or (R, C, 3).
+        mask: (R, C), not the whole picture.
+    """
+    covered = ndimage.binary_dilation(mask, iterations=MARGIN)
+    edge = ndimage.distance_transform_edt(covered, return_distances=False, return_indices=True)
+    last = np.array(mask.shape)[:, None, None] - 1
+    rows, columns = np.clip(2 * edge - np.indices(mask.shape), 0, last)
+    taken = np.where(covered[rows, columns], edge, (rows, columns))
+    retouched: NDArray[np.uint8] = picture[tuple(taken)]
+    return retouched
 
 
 def nuclei_tiles(side: int = TILE) -> PictureSet:
@@ -129,7 +166,7 @@ PICTURE_SETS: Mapping[str, Callable[[], PictureSet]] = {
     "fundus": synthetic_fundus,
     "skin": synthetic_skin,
 }
-"""All sets by name, made when they are asked for."""
+"""All sets by name, made when they are asked for; every picture shows the object."""
 
 
 def _generated(family: str, structure: str, seed: int, count: int, side: int) -> PictureSet:

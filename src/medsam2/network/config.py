@@ -18,6 +18,10 @@ MEMORY_COUNT = 7
 MEMORY_CHANNELS = 64
 """Channels of a spatial memory (SAM 2, appendix D)."""
 
+WIDE = 96
+"""Channels of the first stage from which on multiplying takes most of the time, as in all published networks; rougher
+numbers and a compiled encoder pay there, and gained the starter, of 48, nothing (docs/performance.md)."""
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -113,6 +117,11 @@ class NetworkConfig:
             return cls(**tuples)
         except TypeError as error:
             raise ConfigurationError(f"incomplete network settings: {error}") from error
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether multiplying takes most of its time, see `WIDE`."""
+        return self.embedding_width >= WIDE
 
 
 def check_size(size: int) -> None:

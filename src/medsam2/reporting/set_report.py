@@ -143,6 +143,7 @@ def _settings(settings: SetSettings) -> dict[str, Any]:
         "window": window,
         "size": settings.size,
         "instances": settings.instances,
+        "least_confidence": settings.least_confidence,
     }
 
 

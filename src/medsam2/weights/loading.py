@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 import torch
 from safetensors.torch import save_file
@@ -11,7 +10,6 @@ from torch import Tensor
 
 from medsam2.errors import CheckpointError, ConfigurationError
 from medsam2.network import PRESETS, NetworkConfig, Sam2Network
-from medsam2.network.config import Precision
 from medsam2.weights.cache import check_file, fetch
 from medsam2.weights.card import WeightsCard
 from medsam2.weights.checkpoint_files import (
@@ -53,28 +51,23 @@ class LoadedNetwork:
 def load_network(
     name_or_path: str | Path,
     device: torch.device | str = "cpu",
-    precision: Precision = "float32",
     progress: bool = False,
 ) -> LoadedNetwork:
-    """Load weights by a name of the registry, or from a file of Meta's, Hugging Face's or our own.
+    """Load weights by a name of the registry, or from a file of Meta's, Hugging Face's or our own, in float32.
 
     Args:
         name_or_path: such as `"sam2.1-hiera-tiny"` (downloaded if need be) or `"weights.safetensors"`.
         device: where to put the network.
-        precision: see `Sam2Network.in_precision`; that of the file does not count.
         progress: show a progress bar while downloading.
 
     Raises:
         CheckpointError: the weights are unknown, out of reach, damaged, or of no network that we know.
-        ConfigurationError: an unknown precision.
     """
-    if precision not in get_args(Precision):
-        raise ConfigurationError(f"precision is '{precision}'; expected one of {', '.join(get_args(Precision))}")
     entry, path = _locate(name_or_path, progress)
     checked = None if entry is None else check_file(path, entry)
     card, state = _understand(path, entry)
     _check_values(path, state)
-    network = _build(card.config, state, torch.device(device), getattr(torch, precision))
+    network = _build(card.config, state, torch.device(device))
     return LoadedNetwork(network, card, path, checked or sha256_of(path))
 
 
@@ -164,10 +157,10 @@ def _check_values(path: Path, state: Mapping[str, Tensor]) -> None:
         )
 
 
-def _build(config: NetworkConfig, state: Mapping[str, Tensor], device: torch.device, dtype: torch.dtype) -> Sam2Network:
+def _build(config: NetworkConfig, state: Mapping[str, Tensor], device: torch.device) -> Sam2Network:
     """A network with these weights, converted and put on the device without being initialised first."""
     with torch.device("meta"):
-        network = Sam2Network(config).float().in_precision(dtype)
+        network = Sam2Network(config).float()
     network.to_empty(device=device).load_state_dict(state)
     return network.eval()
 

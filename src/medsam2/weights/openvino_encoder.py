@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 PROCESSORS = ("x86_64", "AMD64")
 """Where it was measured."""
 
-LEAST_WIDTH = 96
-"""Channels of the trunk from which on it is worth its compiling: the starter, of 48, gains nothing with two threads."""
-
 HINTS = {torch.float32: "f32", torch.bfloat16: "bf16"}
 CAPABILITIES = {torch.float32: "FP32", torch.bfloat16: "BF16"}
 """How OpenVINO calls precisions when it is told, and when it tells what a processor computes in."""
@@ -91,7 +88,7 @@ class OpenVinoEncoder:
         """Whether it is known to be faster than PyTorch here, for this network in its precision."""
         capabilities = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         computes = platform.machine() in PROCESSORS and CAPABILITIES[self._network.precision] in capabilities
-        return computes and self._network.config.embedding_width >= LEAST_WIDTH
+        return computes and self._network.config.is_wide
 
     def __call__(self, images: Tensor) -> FeatureMaps:
         """Encode (F, 3, S, S), one frame after the other: on a CPU a batch gains nothing."""
