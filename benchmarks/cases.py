@@ -68,9 +68,11 @@ class Grid:
         objects: B of each.
         slices: T, of all.
         precisions: of each.
+        rounds: how often each implementation works on each case.
     """
 
     sizes: tuple[int, ...]
     objects: tuple[int, ...]
     slices: int
     precisions: tuple[Precision, ...]
+    rounds: int = 1
