@@ -75,6 +75,19 @@ def test_tracks_of_one_layout_share_a_batch(network, frames):
     assert [group.rows for group in tracked] == [[0, 1, 2, 3, 4]]
 
 
+@pytest.mark.parametrize("cells", [1, 32, 40, 1000])
+def test_a_batch_on_a_cpu_has_no_more_cells_than_pay(network, frames, monkeypatch, cells):
+    """A frame has 16 cells: 1, 2, 2 and all objects at a time."""
+    together, in_parts = tracks_of(*ALL_KINDS), tracks_of(*ALL_KINDS)
+    expected = [logits_of(advance(network, frames[n], together, Moment(n, 1, FRAMES))) for n in range(2)]
+    monkeypatch.setattr(module, "CELLS_AT_ONCE", cells)
+    found = [advance(network, frames[n], in_parts, Moment(n, 1, FRAMES)) for n in range(2)]
+    rows = {1: [[0], [1], [2], [3], [4]], 1000: [[0, 1, 2, 3, 4]]}.get(cells, [[0, 1], [2, 3], [4]])
+    assert [group.rows for group in found[1]] == rows
+    for groups, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(logits_of(groups), other, atol=0.05, rtol=0.01)
+
+
 def test_tracks_with_unlike_memories_are_batched_apart(network, frames):
     tracks = tracks_of(CLICK, BOX, OTHER_CLICK)
     advance(network, frames[0], tracks, Moment(0, 1, FRAMES))
