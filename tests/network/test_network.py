@@ -228,7 +228,7 @@ def test_bfloat16_weights_stay_near_float32(config, generator):
     rounded_entry, rounded_prediction = two_frames(rounded, images, box_and_click(0.5))
 
     assert (rounded.precision, rounded.dtype) == (torch.bfloat16, torch.float32)
-    large = ("image_encoder.", "neck.", "memory_layout.", "memory_attention.")
+    large = ("image_encoder.", "neck.", "memory_layout.", "memory_attention.", "memory_encoder.")
     for key, tensor in rounded.state_dict().items():
         assert tensor.dtype == (torch.bfloat16 if key.startswith(large) else torch.float32), key
     assert rounded_prediction.logits.dtype == torch.float32

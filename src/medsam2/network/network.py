@@ -72,16 +72,15 @@ class Sam2Network(nn.Module):
 
     @property
     def precision(self) -> torch.dtype:
-        """The precision of the encoder and the memory attention, in which nearly all of the arithmetic is done."""
+        """The precision of image encoder, memory encoder and memory attention: of nearly all of the arithmetic."""
         return self.image_encoder.position_grid.dtype
 
     def in_precision(self, precision: torch.dtype) -> Self:
-        """Convert encoder and memory attention in place.
+        """Convert image encoder, memory encoder and memory attention in place.
 
-        What is small stays in float32: in prompts, mask decoder, pointers and memory encoder rounding costs masks and
-        gains no time.
+        What is small stays in float32: in prompts, mask decoder and pointers rounding costs masks and gains no time.
         """
-        for part in (self.image_encoder, self.neck, self.memory_layout, self.memory_attention):
+        for part in (self.image_encoder, self.neck, self.memory_layout, self.memory_attention, self.memory_encoder):
             part.to(precision)
         return self
 
@@ -122,8 +121,7 @@ class Sam2Network(nn.Module):
         """
         if memory is None:
             return replace(features, stride16=features.stride16 + self.no_memory)
-        image = features.stride16 if self.precision == self.dtype else features.stride16.to(self.precision)
-        conditioned = self._widen(self.memory_attention(image, self.memory_layout(memory)))
+        conditioned = self._widen(self.memory_attention(self._narrow(features.stride16), self.memory_layout(memory)))
         if len(features) == 1:
             features = features.expand(len(memory))
         return replace(features, stride16=conditioned)
@@ -153,11 +151,15 @@ class Sam2Network(nn.Module):
         Returns:
             Spatial memories (B, 64, h, w).
         """
-        memory: Tensor = self.memory_encoder(features.stride16, mask)
+        memory: Tensor = self._widen(self.memory_encoder(self._narrow(features.stride16), mask))
         if self.no_object_memory is not None:
             absent = 1 - present.to(memory.dtype)
             memory = memory + absent[:, None, None, None] * self.no_object_memory[..., None, None]
         return memory
+
+    def _narrow(self, features: Tensor) -> Tensor:
+        """From the precision of the masks to that of the encoder."""
+        return features if self.precision == self.dtype else features.to(self.precision)
 
     def _widen(self, features: Tensor) -> Tensor:
         """From the precision of the encoder to that of the masks. Where both are one, autocast may have its own."""
