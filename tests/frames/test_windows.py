@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 from medsam2.errors import ConfigurationError, InputError
 from medsam2.frames import CT_ABDOMEN, CT_LUNG, PRESETS, UINT8, IntensityWindow, choose_window, windows
 from medsam2.spatial import Geometry, SourceFile, Volume
+from reference.orientations import ORIENTATIONS, Stored, name_of
 
 
 def volume_of(array, source=None):
@@ -130,6 +131,15 @@ def test_large_volumes_are_sampled(monkeypatch):
     assert (sampled.lower, sampled.upper) == pytest.approx(np.percentile(array[::2, ::2, ::2], (0.5, 99.5)))
     assert (sampled.lower, sampled.upper) == pytest.approx((exact.lower, exact.upper), abs=0.05)
     assert sampled == choose_window(volume_of(array), "percentile")
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS, ids=name_of)
+def test_a_sample_does_not_depend_on_how_the_file_stores_its_axes(monkeypatch, orientation):
+    monkeypatch.setattr(windows, "SAMPLE_SIZE", 1000)
+    # Of even lengths, so that from the other end other voxels would be met.
+    patient = np.random.default_rng(0).uniform(10, 20, (20, 16, 18))
+    stored = Stored((18, 16, 20), (1.0, 1.1, 1.2), orientation)
+    assert choose_window(Volume(stored.array(patient), stored.geometry)) == choose_window(volume_of(patient))
 
 
 def test_full_is_the_range_of_every_voxel(monkeypatch):

@@ -39,6 +39,7 @@ LINE_ALONG_I = BoxPrompt(1, 2, 3, 5, 2, 3)
 ONE_VOXEL = BoxPrompt(1, 2, 3, 1, 2, 3)
 
 AXIAL_MASK = mask(np.s_[10, 2:8, 2:8], np.s_[20, 2:8, 2:8])
+EVERY_OTHER_SLICE = mask(*(np.s_[k, 2:8, 4:7] for k in (8, 10, 12, 14)))  # four axial slices, three columns
 SAGITTAL_MASK = mask(np.s_[2:8, 2:8, 4])
 LINE_MASK = mask(np.s_[10, 5, 2:8])
 SOLID_MASK = mask(np.s_[2:20, 2:10, 2:8])
@@ -63,6 +64,7 @@ TWO_ORGANS = mask(np.s_[2:20, 2:10, 1:4], np.s_[2:20, 2:10, 6:9])
         ((ONE_VOXEL,), None, SAGITTAL, SAGITTAL),
         ((AXIAL_MASK,), None, SAGITTAL, AXIAL),
         ((AXIAL_MASK,), AXIAL, SAGITTAL, AXIAL),
+        ((EVERY_OTHER_SLICE,), None, CORONAL, AXIAL),
         ((SAGITTAL_MASK,), None, AXIAL, SAGITTAL),
         ((LINE_MASK,), None, CORONAL, CORONAL),
         ((LINE_MASK,), AXIAL, CORONAL, AXIAL),
@@ -120,6 +122,7 @@ def test_box_that_is_not_flat(default, example):
     [
         (AXIAL_BOX, CORONAL, "its box (1, 2, 3) to (5, 6, 3) lies across k (axial), but the plane named is coronal"),
         (LINE_ALONG_I, SAGITTAL, "its box (1, 2, 3) to (5, 2, 3) lies across j (coronal) and k (axial), but the"),
+        (EVERY_OTHER_SLICE, SAGITTAL, "its mask lies across k (axial), but the plane named is sagittal, across i."),
         (AXIAL_MASK, SAGITTAL, "its mask lies across k (axial), but the plane named is sagittal, across i. Leave the"),
     ],
 )

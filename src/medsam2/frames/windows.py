@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsam2.errors import ConfigurationError, InputError
-from medsam2.spatial import Volume
+from medsam2.spatial import Plane, PlaneView, Volume
 
 FloatImage = NDArray[np.float32]
 
@@ -191,11 +191,12 @@ def _around(name: str, lower: float, upper: float) -> IntensityWindow:
 
 
 def _sample(volume: Volume) -> NDArray[Any]:
-    """Give the finite voxels of a regular grid, (N,)."""
-    array, stride = volume.array, 1
+    """Give the finite voxels of a regular grid, (N,): the same places however the file stores its axes."""
+    canonical = PlaneView.of(volume.geometry, Plane.AXIAL).to_frames(volume.array)
+    array, stride = canonical, 1
     while array.size > SAMPLE_SIZE:
         stride += 1
-        array = volume.array[::stride, ::stride, ::stride]
+        array = canonical[::stride, ::stride, ::stride]
     values: NDArray[Any] = array[np.isfinite(array)]
     if values.size == 0:
         raise InputError(_nothing_finite(volume))

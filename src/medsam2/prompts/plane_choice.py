@@ -35,10 +35,10 @@ class _SliceAxes:
 def choose_plane(prompts: ObjectPrompts, geometry: Geometry, plane: Plane | None, default_plane: Plane) -> Plane:
     """Choose the plane of an object's slices.
 
-    A box lies across the axis along which it is flat, a mask across the axis along which the fewest slices
-    are drawn; a solid mask, with neighbouring slices drawn along every axis, fits every plane. Where several
-    planes are left, an axis with a single voxel comes first, then `plane`, then the axis with the fewest
-    slices of a solid mask, then `default_plane`.
+    A box lies across the axis along which it is flat, a mask across the axis along which no two neighbouring
+    slices are drawn (of several such axes, the one with the fewest slices). A solid mask, with neighbouring
+    slices drawn along every axis, fits every plane. Where several planes are left, an axis with a single voxel
+    comes first, then `plane`, then the axis with the fewest slices of a solid mask, then `default_plane`.
 
     Args:
         prompts: The object; its masks have the volume's shape.
@@ -118,11 +118,12 @@ def _not_flat(box: BoxPrompt, geometry: Geometry, default_plane: Plane) -> str:
 def _mask_axes(mask: MaskPrompt) -> _SliceAxes:
     drawn = [_drawn_slices(mask.voxels, axis) for axis in range(3)]
     counts = [int(slices.sum()) for slices in drawn]
-    fewest = frozenset(axis for axis in ALL_AXES if counts[axis] == min(counts))
     # Slices drawn by hand leave their neighbours empty; a solid mask can be cut along any axis.
-    by_hand = frozenset(axis for axis in fewest if not (drawn[axis][1:] & drawn[axis][:-1]).any())
+    by_hand = {axis for axis in ALL_AXES if not (drawn[axis][1:] & drawn[axis][:-1]).any()}
+    least = min(counts[axis] for axis in by_hand or ALL_AXES)
+    fewest = frozenset(axis for axis in by_hand or ALL_AXES if counts[axis] == least)
     if by_hand:
-        return _SliceAxes("mask", by_hand)
+        return _SliceAxes("mask", fewest)
     return _SliceAxes("mask", ALL_AXES, natural=min(fewest) if len(fewest) == 1 else None)
 
 
