@@ -2,11 +2,14 @@
 
 import json
 import shutil
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
 from pathlib import Path
+from threading import Barrier, Event
 
 import pytest
 import torch
+from filelock import FileLock
 
 from medsam2.errors import CheckpointError
 from medsam2.weights.cache import (
@@ -21,6 +24,7 @@ from medsam2.weights.cache import (
     trusted_sha256,
 )
 from medsam2.weights.checkpoint_files import sha256_of
+from medsam2.weights.registry import find_entry
 
 NEWER = "c" * 40
 
@@ -76,6 +80,52 @@ def test_a_download_is_kept_and_not_repeated(served, cache, entries, checkpoint)
     served.asked.clear()
     assert fetch("known") == path
     assert served.asked == []
+
+
+def at_once(many, work, monkeypatch):
+    """Do some work in several threads that begin together; what each returned."""
+    together = Barrier(many, timeout=30)
+
+    def meet(name):
+        together.wait()
+        return find_entry(name)
+
+    monkeypatch.setattr("medsam2.weights.cache.find_entry", meet)
+    with ThreadPoolExecutor(many) as pool:
+        return [future.result(timeout=30) for future in [pool.submit(work) for _ in range(many)]]
+
+
+def test_several_that_want_the_same_weights_download_them_once(served, cache, checkpoint, monkeypatch):
+    path = cache / "weights" / "known" / "known.pt"
+    assert at_once(4, lambda: fetch("known"), monkeypatch) == [path] * 4
+    assert path.read_bytes() == checkpoint.read_bytes()
+    asked = list(served.asked)
+    shutil.rmtree(cache)
+    served.asked.clear()
+    at_once(1, lambda: fetch("known"), monkeypatch)
+    assert asked == served.asked
+
+
+def test_who_waits_for_another_process_takes_what_it_has_brought(served, cache, checkpoint, monkeypatch):
+    waits = Event()
+    monkeypatch.setattr("medsam2.weights.cache.logger.info", lambda *_: waits.set())
+    path = cache / "weights" / "known" / "known.pt"
+    path.parent.mkdir(parents=True)
+    with ThreadPoolExecutor(1) as pool:
+        with FileLock(cache / "weights" / "known.lock"):
+            fetched = pool.submit(fetch, "known")
+            assert waits.wait(timeout=30)
+            assert not fetched.done()
+            shutil.copyfile(checkpoint, path)
+            (path.parent / LOCK_FILE).write_text(json.dumps(asdict(WeightsLock("known.pt", sha256_of(checkpoint)))))
+        assert fetched.result(timeout=30) == path
+    assert served.asked == []
+
+
+def test_several_can_import_the_same_file(cache, entries, checkpoint, monkeypatch):
+    path = cache / "weights" / "known" / "known.pt"
+    assert at_once(4, lambda: import_file(checkpoint, "known"), monkeypatch) == [path] * 4
+    assert path.read_bytes() == checkpoint.read_bytes()
 
 
 def test_a_wrong_sum_is_refused_and_leaves_nothing(served, cache, entries):

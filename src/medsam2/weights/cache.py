@@ -3,8 +3,9 @@
     <cache>/weights/<name>/<file>       the weights
     <cache>/weights/<name>/lock.json    which commit they are of, and their SHA-256 sum
     <cache>/weights/<name>/download/    a download under way; an interrupted one is resumed
+    <cache>/weights/<name>.lock         empty; held by the process that brings the weights, while others wait
 
-A file without its lock is not used: the lock is written last, once everything is checked. It stays when the file is
+A file without its `lock.json` is not used: that is written last, once everything is checked. It stays when the file is
 deleted, so that the next download is held to the same commit and sum.
 """
 
@@ -18,6 +19,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from medsam2.errors import CheckpointError
 from medsam2.weights.checkpoint_files import read_checkpoint, reason, sha256_of, written_whole
@@ -118,13 +121,16 @@ def fetch(name: str, progress: bool = False) -> Path:
 
 def _download(entry: WeightsEntry, progress: bool) -> Path:
     """Download into a folder of its own, check, and only then move into place."""
-    lock = read_lock(entry)
-    revision = find_revision(entry, entry.revision or (lock.revision if lock else None))
-    staging = _folder(entry) / "download"
-    logger.info("downloading the weights '%s' to %s", entry.name, _folder(entry))
-    with _file_errors(entry):
-        staged = fetch_file(entry, revision, staging, progress)
-        return _accept(entry, staged, sha256_of(staged), revision)
+    with _one_at_a_time(entry):
+        found = find_file(entry)
+        if found is not None:
+            return found  # another process has brought it while this one waited
+        lock = read_lock(entry)
+        revision = find_revision(entry, entry.revision or (lock.revision if lock else None))
+        logger.info("downloading the weights '%s' to %s", entry.name, _folder(entry))
+        with _file_errors(entry):
+            staged = fetch_file(entry, revision, _folder(entry) / "download", progress)
+            return _accept(entry, staged, sha256_of(staged), revision)
 
 
 def import_file(path: Path, name: str) -> Path:
@@ -141,7 +147,7 @@ def import_file(path: Path, name: str) -> Path:
         raise CheckpointError(f"the weights '{name}' come with medsam2; there is nothing to import")
     sha256 = check_file(path, entry)
     _check_fits(path, entry)
-    with _file_errors(entry):
+    with _one_at_a_time(entry), _file_errors(entry):
         staging = _folder(entry) / "import"
         staging.mkdir(parents=True, exist_ok=True)
         staged = staging / entry.file
@@ -200,6 +206,24 @@ def _compare(entry: WeightsEntry, path: Path, sha256: str) -> None:
 
 def _folder(entry: WeightsEntry) -> Path:
     return cache_directory() / "weights" / entry.name
+
+
+@contextmanager
+def _one_at_a_time(entry: WeightsEntry) -> Iterator[None]:
+    """Wait until no other process or thread brings these weights: all do it in the same folders, and remove them."""
+    folder = _folder(entry)
+    lock = FileLock(folder.with_name(f"{entry.name}.lock"))
+    with _file_errors(entry):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            logger.info("waiting for another process that brings the weights '%s'", entry.name)
+            lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
