@@ -159,6 +159,15 @@ def test_a_run_that_is_another_begins_anew(call, folder, monkeypatch):
     assert np.array_equal(found_on(out, "b"), truth_of(folder, "b.png"))
 
 
+def test_another_version_begins_anew(call, monkeypatch):
+    restore = kill_after(monkeypatch, 3)
+    call()
+    restore()
+    monkeypatch.setattr("medsam2.cli.set_folder.__version__", "another")
+    code, said, _ = call()
+    assert (code, "going on" in said) == (0, False)
+
+
 def test_a_label_map_that_is_gone_is_made_again(call, folder, monkeypatch):
     restore = kill_after(monkeypatch, 4)
     _, _, out = call("--memory", "confidence")

@@ -64,6 +64,19 @@ def test_a_line_that_was_cut_short_is_left_out_and_the_log_goes_on(path):
     assert len(path.read_text().splitlines()) == 3
 
 
+@pytest.mark.parametrize("line", ["\0\0\0", "null", "{}", '{"turn": ["b.png"]}', '{"done": {"name": "b.png"}}'])
+def test_a_damaged_line_and_what_follows_are_left_out(path, line):
+    log = SetLog(path, HEADER)
+    log.add_turn("a.png", (0.5, 1.0))
+    log.add_turn("c.png", (0.25, 2.0))
+    header, first, second, end = path.read_text().split("\n")
+    path.write_text("\n".join((header, first, line, second, end)))
+    again = SetLog(path, HEADER)
+    assert (again.turn("a.png"), again.turn("c.png")) == ((0.5, 1.0), None)
+    again.add(FOUND)
+    assert SetLog(path, HEADER).count == 1
+
+
 def test_images_whose_label_map_is_gone_are_not_done(path):
     log = SetLog(path, HEADER)
     log.add(FOUND)
@@ -110,10 +123,18 @@ def finish(run, log, stop=None):
     return masks
 
 
-SETTINGS = [*(SetSettings(memory) for memory in POLICIES), SetSettings(memory_seed=4)]
+SETTINGS = [
+    *(SetSettings(memory) for memory in POLICIES),
+    SetSettings(memory_seed=4),
+    SetSettings(memory_seed=4, memory_options=MemoryOptions(pin_prompted=False)),
+]
 
 
-@pytest.mark.parametrize("settings", SETTINGS, ids=lambda one: f"{one.memory}, seed {one.memory_seed}")
+@pytest.mark.parametrize(
+    "settings",
+    SETTINGS,
+    ids=lambda one: f"{one.memory}, seed {one.memory_seed}, pinned {one.memory_options.pin_prompted}",
+)
 def test_a_run_that_was_broken_off_finds_the_same(tiny_network, settings, path):
     images, templates = noise()
     whole = SetRun(tiny_network, images, templates, settings)

@@ -9,6 +9,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from medsam2 import __version__
 from medsam2.engine.set_log import SetLog
 from medsam2.engine.set_result import ImageMask, SetResult
 from medsam2.errors import FormatError
@@ -149,6 +150,8 @@ def run_identity(
 ) -> dict[str, Any]:
     """What the label maps of a set depend on: equal identities give equal files, in whatever order the images come.
 
+    The version belongs to it: another one may segment, or note what it found, in another way.
+
     Args:
         model: what is known of the weights.
         settings: how the set is segmented, as JSON takes it.
@@ -160,6 +163,7 @@ def run_identity(
         if image.path not in files:
             files[image.path] = _file_sha256(image.path)
     return {
+        "medsam2_version": __version__,
         "model": {**model},
         "settings": {**settings},
         "prompts": {name: prompts_to_json(one, _mask_sha256) for name, one in sorted(templates.items())},

@@ -18,8 +18,8 @@ Turn = tuple[float, float]
 class SetLog:
     """A file that grows by a line for each first look, and for each image of which the label map is written.
 
-    No pixels are in it. Lines are only added, so that a set of a thousand images costs no more an image than ten; what
-    a kill cut short is left out.
+    No pixels are in it. Lines are only added, so that a set of a thousand images costs no more an image than ten. What
+    a kill cut short is left out, and so is what follows a damaged line.
 
     Args:
         path: the file; made with the first line.
@@ -36,7 +36,10 @@ class SetLog:
         self._lines = [json.dumps({"header": header}, sort_keys=True)]
         self._is_open = False
         for line in self._read():
-            self._take(json.loads(line))
+            try:
+                self._take(json.loads(line))
+            except (ValueError, KeyError, TypeError):
+                break
             self._lines.append(line)
 
     @property

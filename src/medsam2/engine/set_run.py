@@ -334,5 +334,5 @@ def _with_instances(mask: ImageMask, whole: Segmentation) -> ImageMask:
 
 def _is_remembered(bank: MemoryBank, features: ImageFeatures, moment: Moment) -> bool:
     """Whether the next image, were it like this one, would attend to this one."""
-    query = MemoryQuery(moment.frame + 1, moment.direction, moment.frame_count, features.stride16)
+    query = MemoryQuery(moment.frame + 1, moment.direction, moment.frame_count, features.stride16, draws=False)
     return any(entry.frame == moment.frame for entry in bank.select(query).entries)

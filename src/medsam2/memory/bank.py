@@ -27,12 +27,15 @@ class MemoryQuery:
         direction: +1 when frames are visited in rising order, -1 in falling.
         frame_count: frames of the whole video.
         image: (1, C, h, w), its features before any memory.
+        draws: memories may be drawn at random; False asks for the deterministic form, which leaves the bank's generator
+            as it was.
     """
 
     frame: int
     direction: int
     frame_count: int
     image: Tensor
+    draws: bool = True
 
 
 class MemoryBank(Protocol):

@@ -1,6 +1,6 @@
 """A memory that is asked and learns nothing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from medsam2.memory.bank import MemoryBank, MemoryQuery
 from medsam2.network import MemoryEntry, MemorySelection
@@ -23,8 +23,8 @@ class FrozenBank:
         """Forget the frame at once."""
 
     def select(self, query: MemoryQuery) -> MemorySelection:
-        """What the bank selects."""
-        return self.bank.select(query)
+        """What the bank selects, drawing nothing: how often it was asked must leave no trace either."""
+        return self.bank.select(replace(query, draws=False))
 
     def carried_over(self) -> "FrozenBank":
         """The same: elsewhere it learns nothing either."""

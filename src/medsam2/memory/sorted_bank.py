@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import Field, dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
-from torch import Generator, Tensor
+from torch import Generator
 
 from medsam2.memory.bank import PROMPTED_RECENCY, RECENT_MEMORIES, MemoryQuery
 from medsam2.memory.nearby import JUST_BEFORE, mask_before, out_of_reach
@@ -94,7 +94,7 @@ class SortedBank:
 
     def select(self, query: MemoryQuery) -> MemorySelection:
         """The pinned frames, then what the policy takes of the kept ones, best rank first."""
-        picked = self._picked(query.image)
+        picked = self._picked(query)
         entries = (*self.prompted.values(), *(entry for _, entry in picked))
         ranks = [rank for rank, _ in picked]
         pinned = len(self.prompted)
@@ -116,12 +116,12 @@ class SortedBank:
         other.kept = moved[len(self.prompted) :]
         return other
 
-    def _picked(self, image: Tensor) -> list[tuple[int, MemoryEntry]]:
+    def _picked(self, query: MemoryQuery) -> list[tuple[int, MemoryEntry]]:
         """Ranks from 0, and the memories that have them, once for each time that they are attended to."""
         if not self.kept:
             return []
-        similar = similarity(image, self.kept)
-        counts = self.policy.resampling.counts(similar, self.generator)
+        similar = similarity(query.image, self.kept)
+        counts = self.policy.resampling.counts(similar, self.generator if query.draws else None)
         newest_first = range(len(self.kept) - 1, -1, -1)
         order = newest_first if self.policy.rule.is_queue else similar.argsort(descending=True, stable=True).tolist()
         chosen = [index for index in order if counts[index]]
