@@ -115,6 +115,14 @@ def test_a_run_is_checked_continued_and_exported(call, weights, tmp_path):
     assert load_network(tmp_path / "mine.safetensors").card.name == "finetune-volume"
 
 
+def test_a_run_that_chooses_by_nothing_keeps_its_last_weights(call, weights, tmp_path):
+    write_folder(tmp_path / "scans")
+    flags = ["--data", tmp_path / "scans", "--start", weights, *SMALL, "--set", "data.validation_share=0"]
+    for steps in (1, 3):
+        assert call("finetune-volume", *flags, "--steps", steps)[0] == 0
+        assert load_network(tmp_path / "run" / "weights.safetensors").card.training["steps"] == steps
+
+
 def test_quiet_says_nothing(call, weights, tmp_path):
     write_folder(tmp_path / "scans")
     flags = ["--data", tmp_path / "scans", "--start", weights, "--steps", 1, "-q", *SMALL]

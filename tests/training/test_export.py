@@ -15,12 +15,12 @@ from medsam2.weights import load_network
 from training.tiny_runs import TINY, recipe_of, trainer_in
 
 
-def saved_run(folder, **changes):
+def saved_run(folder, best=-1.0, **changes):
     """A run of no steps, saved; its average differs from its weights."""
     trainer = trainer_in(folder, recipe_of(**changes))
     for tensor in trainer.average.values():
         tensor.add_(0.5)
-    trainer.steps, trainer.seconds = 12, 90.0
+    trainer.steps, trainer.seconds, trainer.best = 12, 90.0, best
     trainer.save()
     return trainer
 
@@ -62,12 +62,34 @@ def test_the_weights_know_the_size_that_they_were_trained_at(tmp_path):
 
 
 def test_the_best_weights_are_what_is_exported(tmp_path):
-    saved_run(tmp_path / "run")
+    saved_run(tmp_path / "run", best=0.5)
     (tmp_path / "run" / "weights.safetensors").write_bytes(b"the best")
     export_weights(RunFolder(tmp_path / "run"), tmp_path / "a.safetensors")
     assert (tmp_path / "a.safetensors").read_bytes() == b"the best"
     with pytest.raises(CheckpointError, match=r"a\.pt must end in \.safetensors"):
         export_weights(RunFolder(tmp_path / "run"), tmp_path / "a.pt")
+
+
+def test_without_a_trial_the_last_weights_are_exported_whatever_lies_there(tmp_path):
+    folder = RunFolder(tmp_path)
+    shorter = saved_run(folder.path)
+    export_weights(folder, folder.weights)
+    shorter.steps = 30
+    shorter.average["no_memory"].add_(1.0)
+    shorter.save()
+    export_weights(folder, folder.weights)
+    loaded = load_network(folder.weights)
+    assert loaded.card.training["steps"] == 30
+    torch.testing.assert_close(
+        loaded.network.state_dict()["no_memory"], shorter.average["no_memory"], rtol=1e-3, atol=1e-3
+    )
+
+
+def test_weights_that_cannot_be_written_are_named(tmp_path):
+    saved_run(tmp_path / "run")
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(CheckpointError, match=r"a\.safetensors cannot be written"):
+        export_weights(RunFolder(tmp_path / "run"), tmp_path / "file" / "a.safetensors")
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):

@@ -30,7 +30,7 @@ NOTE = "For research, not a medical device."
 
 
 def export_weights(folder: RunFolder, path: Path) -> None:
-    """Write the result of a run, finished or not: the best weights if it chose any, else the last, averaged.
+    """Write the result of a run, finished or not: the best weights if a trial chose any, else the last, averaged.
 
     Args:
         folder: of the run.
@@ -39,13 +39,13 @@ def export_weights(folder: RunFolder, path: Path) -> None:
     Raises:
         CheckpointError: the folder holds no state, or the file cannot be written.
     """
-    if folder.weights.exists():
-        _copy(folder.weights, path)
-        return
     found = load_state(folder.state)
     if found is None:
         raise CheckpointError(f"{folder.path}: there is no training state here; train first")
     tensors, facts = found
+    if facts.get("best", -1.0) >= 0 and folder.weights.exists():  # without a trial, it is what a shorter run ended with
+        _copy(folder.weights, path)
+        return
     write_weights(facts, {**part_of(tensors, "network."), **part_of(tensors, "average.")}, path)
 
 
@@ -85,10 +85,7 @@ def write_weights(facts: dict[str, Any], weights: dict[str, Tensor], path: Path)
     network = Sam2Network(config)
     network.load_state_dict(plain_weights(Sam2Network(config), encoder, weights))
     card = WeightsCard(name, config, licence, _record(facts), data, scores, NOTE)
-    try:
-        save_network(network, path, card, dtype=torch.float16)
-    except OSError as error:
-        raise CheckpointError(f"{path}: the weights cannot be written ({error.strerror})") from error
+    save_network(network, path, card, dtype=torch.float16)
 
 
 def _licence(recipe: Recipe, facts: dict[str, Any]) -> str:
