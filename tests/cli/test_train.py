@@ -175,6 +175,14 @@ def test_what_means_nothing_is_refused(flags, code, message, call, weights):
     assert (found[0], message in found[2]) == (code, True), found[2]
 
 
+def test_paths_are_no_yaml(call, weights, tmp_path):
+    start = weights.rename(tmp_path / "weights #2.safetensors")
+    write_folder(tmp_path / "Trial #3")
+    flags = ["--data", tmp_path / "Trial #3", "--start", start, "--check", *SMALL]
+    code, out, err = call("finetune-volume", *flags)
+    assert (code, "on 1 cases" in out) == (0, True), err
+
+
 def test_an_unknown_recipe_is_refused(call):
     code, _, err = call("finetune-volum")
     assert code == 2

@@ -52,6 +52,16 @@ def test_a_change_that_means_nothing(tmp_path, change, message):
         read_recipe(str(path), [change])
 
 
+@pytest.mark.parametrize("text", ["/data/Trial #3", "2024", "a: b", "null", "[", "'quoted'", "no"])
+def test_texts_are_taken_as_they_are(tmp_path, text):
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(PLAIN))
+    found = read_recipe(str(path), ["data.ordered=false"], {"data.source": text, "start": text})
+    assert (found.data.source, found.start, found.data.ordered) == (text, text, False)
+    assert found.data.cases_in_memory == 2
+    assert read_recipe(str(path), ["start=mine"], {"start": text}).start == "mine"
+
+
 def test_what_is_no_recipe(tmp_path):
     with pytest.raises(ConfigurationError, match=r"'finetune-volum' is no recipe.*Did you mean 'finetune-volume'"):
         read_recipe("finetune-volum")

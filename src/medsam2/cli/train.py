@@ -59,8 +59,8 @@ def train_command(
         return
     processes = join_processes(choose_device(device))
     out = Output(quiet or processes.rank > 0, verbose)
-    named = [f"data.source={data}" if data else "", f"start={start}" if start else ""]
-    planned, folder = plan(recipe, output, (*filter(None, named), *(change or ())))
+    named = {key: text for key, text in (("data.source", data), ("start", start)) if text}
+    planned, folder = plan(recipe, output, change or (), named)
     planned = of_length(planned, steps, minutes)
     with out.progress("reading all cases") as told:
         trainer = prepare(planned, folder, processes, tensorboard, told)

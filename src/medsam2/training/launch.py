@@ -2,7 +2,7 @@
 
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,13 +43,16 @@ class Outcome:
     best: float
 
 
-def plan(what: str, folder: Path | None, changes: tuple[str, ...] = ()) -> tuple[Recipe, RunFolder]:
+def plan(
+    what: str, folder: Path | None, changes: Sequence[str] = (), texts: Mapping[str, str] | None = None
+) -> tuple[Recipe, RunFolder]:
     """The recipe and the folder that a user means.
 
     Args:
         what: a recipe's name or file, or the folder of a run to go on with.
         folder: of the run; None: `runs/NAME`.
         changes: settings to change, see `read_recipe`.
+        texts: the same.
 
     Raises:
         ConfigurationError: there is no such recipe or run, or a setting means nothing.
@@ -59,8 +62,8 @@ def plan(what: str, folder: Path | None, changes: tuple[str, ...] = ()) -> tuple
         found = RunFolder(Path(what))
         if not found.recipe.exists():
             raise ConfigurationError(f"{what}: holds no run ({found.recipe.name} is missing); give a recipe")
-        return read_recipe(str(found.recipe), changes), found
-    recipe = read_recipe(what, changes)
+        return read_recipe(str(found.recipe), changes, texts), found
+    recipe = read_recipe(what, changes, texts)
     return recipe, RunFolder(folder or Path("runs") / recipe.name)
 
 

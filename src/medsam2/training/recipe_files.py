@@ -21,12 +21,14 @@ def shipped_recipes() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def read_recipe(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
+def read_recipe(name_or_path: str, changes: Sequence[str] = (), texts: Mapping[str, str] | None = None) -> Recipe:
     """A recipe by the name of a shipped one, or from a file.
 
     Args:
         name_or_path: such as "finetune-volume", or "my.yaml".
-        changes: settings to change, e.g. "optimiser.learning_rate=1e-5".
+        changes: settings to change, with the value in YAML, e.g. "optimiser.learning_rate=1e-5".
+        texts: settings to change before, by name, to texts that are taken as they are: in YAML a path may mean
+            something else.
 
     Raises:
         ConfigurationError: there is no such recipe, or it has a key or a value that means nothing.
@@ -35,6 +37,8 @@ def read_recipe(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
     """
     path = _locate(name_or_path)
     plain = _parsed(path)
+    for key, value in (texts or {}).items():
+        _set(plain, key, value, f"{key}={value}")
     for change in changes:
         _change(plain, change)
     try:
@@ -102,7 +106,16 @@ def _change(plain: dict[str, Any], change: str) -> None:
     key, equals, text = change.partition("=")
     if not equals or not key.strip():
         raise ConfigurationError(f"the change '{change}' is not understood; expected NAME=VALUE, as in steps=100")
-    *parents, last = key.strip().split(".")
+    try:
+        value = _yaml(text, change)
+    except ValueError as error:
+        raise ConfigurationError(f"the change '{change}': its value is no YAML") from error
+    _set(plain, key.strip(), value, change)
+
+
+def _set(plain: dict[str, Any], key: str, value: Any, change: str) -> None:
+    """Set one value by its path, `a.b`; `change` is what messages call it."""
+    *parents, last = key.split(".")
     place: Any = plain
     for parent in parents:
         if place.get(parent) is None:
@@ -110,7 +123,4 @@ def _change(plain: dict[str, Any], change: str) -> None:
         place = place[parent]
         if not isinstance(place, Mapping):
             raise ConfigurationError(f"the change '{change}': '{parent}' holds no settings by name")
-    try:
-        place[last] = _yaml(text, change)
-    except ValueError as error:
-        raise ConfigurationError(f"the change '{change}': its value is no YAML") from error
+    place[last] = value
