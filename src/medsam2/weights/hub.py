@@ -1,19 +1,15 @@
-"""The Hugging Face hub, as far as it is needed: one file at one commit."""
+"""The Hugging Face hub, as far as it is needed: one file at one commit.
+
+Its client is imported when something is to be downloaded: no weights that are here need it.
+"""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import huggingface_hub
-from huggingface_hub import errors as hub_errors
-from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-
 from medsam2.errors import CheckpointError
 from medsam2.weights.registry import WeightsEntry
-
-# The base of the errors of the HTTP library behind the hub's client, another one in each of its major versions.
-_TRANSPORT_ERROR: type[Exception] = vars(hub_errors)["HTTPError"]
 
 
 def find_revision(entry: WeightsEntry, wanted: str | None) -> str:
@@ -28,9 +24,11 @@ def find_revision(entry: WeightsEntry, wanted: str | None) -> str:
     Raises:
         CheckpointError: the hub cannot be reached, or has no such file.
     """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
     with _hub_errors(entry):
-        url = huggingface_hub.hf_hub_url(_repository(entry), entry.file, revision=wanted, endpoint=_endpoint())
-        found = huggingface_hub.get_hf_file_metadata(url).commit_hash
+        url = hf_hub_url(_repository(entry), entry.file, revision=wanted, endpoint=_endpoint())
+        found = get_hf_file_metadata(url).commit_hash
     revision = wanted or found
     if revision is None:
         raise CheckpointError(f"the server that answered for '{entry.name}' names no commit; is {_host()} the hub?")
@@ -43,8 +41,10 @@ def fetch_file(entry: WeightsEntry, revision: str, folder: Path, progress: bool)
     Raises:
         CheckpointError: the hub cannot be reached, or has no such file at that commit.
     """
+    from huggingface_hub import hf_hub_download
+
     with _hub_errors(entry), _progress_bars(progress):
-        path = huggingface_hub.hf_hub_download(
+        path = hf_hub_download(
             _repository(entry), entry.file, revision=revision, local_dir=folder, endpoint=_endpoint()
         )
     return Path(path)
@@ -62,12 +62,20 @@ def _endpoint() -> str | None:
 
 
 def _host() -> str:
-    return _endpoint() or huggingface_hub.constants.ENDPOINT
+    from huggingface_hub import constants
+
+    return _endpoint() or constants.ENDPOINT
 
 
 @contextmanager
 def _progress_bars(shown: bool) -> Iterator[None]:
     """Switch the client's progress bars, which are a global setting."""
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented there, but not typed
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
     if shown or are_progress_bars_disabled():
         yield
         return
@@ -81,6 +89,9 @@ def _progress_bars(shown: bool) -> Iterator[None]:
 @contextmanager
 def _hub_errors(entry: WeightsEntry) -> Iterator[None]:
     """Say in one line what went wrong and how to do without a network."""
+    from huggingface_hub import errors as hub_errors
+
+    transport_errors = _transport_errors(hub_errors.HfHubHTTPError)
     try:
         yield
     except (hub_errors.LocalEntryNotFoundError, hub_errors.OfflineModeIsEnabled) as error:
@@ -93,8 +104,18 @@ def _hub_errors(entry: WeightsEntry) -> Iterator[None]:
         raise _unavailable(entry, f"{_host()} has no such file any more") from error
     except hub_errors.HfHubHTTPError as error:
         raise _unavailable(entry, f"{_host()} answered: {str(error).splitlines()[0]}") from error
-    except (_TRANSPORT_ERROR, ConnectionError, TimeoutError) as error:
+    except transport_errors as error:
         raise _unavailable(entry, f"{_host()} cannot be reached") from error
+
+
+def _transport_errors(hub_error: type[Exception]) -> tuple[type[Exception], ...]:
+    """The system's, and those of the HTTP library behind the hub's client: the hub's own error is one of them.
+
+    It is another library in each major version of the client, which has no public name for its errors.
+    """
+    known = ("builtins", hub_error.__module__)
+    foreign = [base for base in hub_error.__mro__ if issubclass(base, Exception) and base.__module__ not in known]
+    return ConnectionError, TimeoutError, *foreign
 
 
 def _unavailable(entry: WeightsEntry, reason: str) -> CheckpointError:
