@@ -108,6 +108,14 @@ def test_plans(tmp_path):
         plan(str(tmp_path), None)
 
 
+def test_a_folder_of_data_hides_no_recipe(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "btcv").mkdir()
+    assert plan("btcv", None)[0].name == "btcv"
+    (tmp_path / "btcv" / "recipe.json").write_text(json.dumps(PLAIN))
+    assert plan("btcv", None)[0].name == "tiny"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_process_that_is_asked_to_end_hears_it_once(number):
     handler = signal.getsignal(number)

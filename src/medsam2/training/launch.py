@@ -14,7 +14,7 @@ from medsam2.network import NetworkConfig, Sam2Network
 from medsam2.training.adaptation import adapt
 from medsam2.training.processes import Processes
 from medsam2.training.recipe import SCRATCH, SYNTHETIC, Recipe, sized
-from medsam2.training.recipe_files import read_recipe
+from medsam2.training.recipe_files import read_recipe, shipped_recipes
 from medsam2.training.run_folder import RunFolder
 from medsam2.training.state import SavedState, load_state
 from medsam2.training.trainer import Run, Trainer, initialised
@@ -58,11 +58,11 @@ def plan(
         ConfigurationError: there is no such recipe or run, or a setting means nothing.
         FormatError: the recipe cannot be read.
     """
-    if Path(what).is_dir():
-        found = RunFolder(Path(what))
-        if not found.recipe.exists():
-            raise ConfigurationError(f"{what}: holds no run ({found.recipe.name} is missing); give a recipe")
+    found = RunFolder(Path(what))
+    if found.recipe.exists():
         return read_recipe(str(found.recipe), changes, texts), found
+    if found.path.is_dir() and what not in shipped_recipes():  # a folder of data may be called like a recipe
+        raise ConfigurationError(f"{what}: holds no run ({found.recipe.name} is missing); give a recipe")
     recipe = read_recipe(what, changes, texts)
     return recipe, RunFolder(folder or Path("runs") / recipe.name)
 
