@@ -116,6 +116,16 @@ def test_a_folder_of_data_hides_no_recipe(tmp_path, monkeypatch):
     assert plan("btcv", None)[0].name == "tiny"
 
 
+def test_a_run_goes_on_in_its_own_folder(tmp_path):
+    run = tmp_path / "a"
+    run.mkdir()
+    (run / "recipe.json").write_text(json.dumps(PLAIN))
+    assert plan(str(run), tmp_path / "b" / ".." / "a")[1].path == run
+    with pytest.raises(ConfigurationError, match=r"a is a run's folder.*leave '-o .*b' out, or give .*recipe\.json"):
+        plan(str(run), tmp_path / "b")
+    assert plan(str(run / "recipe.json"), tmp_path / "b")[1].path == tmp_path / "b"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_process_that_is_asked_to_end_hears_it_once(number):
     handler = signal.getsignal(number)

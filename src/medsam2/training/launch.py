@@ -60,6 +60,11 @@ def plan(
     """
     found = RunFolder(Path(what))
     if found.recipe.exists():
+        if folder is not None and folder.resolve() != found.path.resolve():
+            raise ConfigurationError(
+                f"{what} is a run's folder, where the run goes on; leave '-o {folder}' out, or give {found.recipe} for "
+                "another run by the same recipe"
+            )
         return read_recipe(str(found.recipe), changes, texts), found
     if found.path.is_dir() and what not in shipped_recipes():  # a folder of data may be called like a recipe
         raise ConfigurationError(f"{what}: holds no run ({found.recipe.name} is missing); give a recipe")
