@@ -114,6 +114,8 @@ def test_missing_files_and_folders_are_named(tmp_path):
         ({"model": [1]}, "holds a list; expected a dictionary of tensors"),
         ({"model": {"steps": torch.zeros(1, dtype=torch.int64)}}, "'steps' is a torch.int64 tensor"),
         ({"net": {"a": torch.zeros(1)}}, "'net' is a dict; expected a dense tensor"),
+        ({0: torch.zeros(1)}, r"weights\.pt has a key of type int; expected the names of weights\. Is this the state"),
+        ({"model": {("a", "b"): torch.zeros(1)}}, "has a key of type tuple; expected the names of weights"),
         ({"a": torch.zeros(3, 3).to_sparse()}, "'a' is a torch.float32 tensor; expected a dense tensor"),
     ],
 )

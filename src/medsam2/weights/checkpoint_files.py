@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -76,12 +77,17 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Read a `.pt`, `.pth` or `.safetensors` file; no code in it is run.
 
     Raises:
-        CheckpointError: there is no such file, or it is not what its suffix claims, damaged, or holds more than
-            plain tensors.
+        CheckpointError: there is no such file, or it is not what its suffix claims, damaged, or holds anything but
+            plain tensors by their names.
     """
     kind = _checked_kind(path)
     state, card = _READERS[kind](path)
     for key, tensor in state.items():
+        if not isinstance(key, str):
+            raise CheckpointError(
+                f"{path} has a key of type {type(key).__name__}; expected the names of weights. Is this the state dict of "
+                "a SAM 2 network?"
+            )
         if not isinstance(tensor, Tensor) or tensor.layout != torch.strided or not tensor.is_floating_point():
             described = f"{tensor.dtype} tensor" if isinstance(tensor, Tensor) else type(tensor).__name__
             raise CheckpointError(
@@ -140,7 +146,7 @@ def _read_safetensors(path: Path) -> tuple[Mapping[str, Tensor], str | None]:
         raise CheckpointError(f"{path} is damaged or incomplete ({reason(error)}); get it again") from error
 
 
-def _read_pytorch(path: Path) -> tuple[Mapping[str, Tensor], None]:
+def _read_pytorch(path: Path) -> tuple[Mapping[Any, Any], None]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -163,7 +169,7 @@ def reason(error: Exception) -> str:
     return (said.splitlines() or [type(error).__name__])[0]
 
 
-_READERS: Mapping[FileKind, Callable[[Path], tuple[Mapping[str, Tensor], str | None]]] = {
+_READERS: Mapping[FileKind, Callable[[Path], tuple[Mapping[Any, Any], str | None]]] = {
     FileKind.PYTORCH: _read_pytorch,
     FileKind.SAFETENSORS: _read_safetensors,
 }
