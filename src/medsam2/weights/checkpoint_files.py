@@ -85,8 +85,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     for key, tensor in state.items():
         if not isinstance(key, str):
             raise CheckpointError(
-                f"{path} has a key of type {type(key).__name__}; expected the names of weights. Is this the state dict of "
-                "a SAM 2 network?"
+                f"{path} has a key of type {type(key).__name__}; expected the names of weights. Is this the state dict "
+                "of a SAM 2 network?"
             )
         if not isinstance(tensor, Tensor) or tensor.layout != torch.strided or not tensor.is_floating_point():
             described = f"{tensor.dtype} tensor" if isinstance(tensor, Tensor) else type(tensor).__name__
