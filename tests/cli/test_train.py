@@ -8,6 +8,7 @@ import pytest
 
 from medsam2.cli.app import run
 from medsam2.training.recipe_files import shipped_recipes
+from medsam2.training.run_folder import RunFolder
 from medsam2.weights import WeightsCard, load_network, save_network
 from reference.dataset_trees import WRITERS, write_folder, write_nifti
 
@@ -113,6 +114,34 @@ def test_a_run_is_checked_continued_and_exported(call, weights, tmp_path):
     assert "going on after 1" in out
     assert call(tmp_path / "run", "--export", tmp_path / "mine.safetensors")[0] == 0
     assert load_network(tmp_path / "mine.safetensors").card.name == "finetune-volume"
+
+
+def contents(folder):
+    return {str(one.relative_to(folder)): one.read_bytes() for one in sorted(folder.rglob("*")) if one.is_file()}
+
+
+def test_a_check_writes_the_plan_of_a_new_run_and_nothing_into_another(call, weights, tmp_path):
+    write_folder(tmp_path / "scans")
+    flags = ["--data", tmp_path / "scans", "--start", weights, *SMALL]
+    assert call("finetune-volume", *flags, "--check")[0] == 0
+    assert call("finetune-volume", *flags, "--steps", 2, "--check")[0] == 0
+    assert contents(tmp_path / "run").keys() == {"recipe.json", "splits.json"}
+    assert json.loads((tmp_path / "run" / "recipe.json").read_text())["steps"] == 2
+    assert call("finetune-volume", *flags, "--steps", 2)[0] == 0
+    with (tmp_path / "run" / "log.csv").open("a") as log:
+        log.write("3,1.0,0,0.1\n")
+    before = contents(tmp_path / "run")
+    code, out, _ = call("finetune-volume", *flags, "--steps", 9, "--check")
+    assert (code, "going on after 2" in out) == (0, True)
+    assert contents(tmp_path / "run") == before
+
+
+def test_a_second_run_in_the_same_folder_is_refused(call, weights, tmp_path):
+    write_folder(tmp_path / "scans")
+    with RunFolder(tmp_path / "run").owned():
+        code, out, err = call("finetune-volume", "--data", tmp_path / "scans", "--start", weights, *SMALL)
+    assert (code, out) == (3, "")
+    assert "another process is training in this folder" in err
 
 
 def test_a_run_that_chooses_by_nothing_keeps_its_last_weights(call, weights, tmp_path):

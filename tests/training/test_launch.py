@@ -82,6 +82,12 @@ def test_a_longer_run_goes_on_and_another_one_is_refused(tmp_path, recipe):
         prepare(recipe, folder, CPU)
 
 
+def test_preparing_writes_nothing(tmp_path, recipe):
+    folder = RunFolder(tmp_path / "run")
+    assert prepare(recipe, folder, CPU).steps == 0
+    assert list(folder.path.iterdir()) == []
+
+
 def test_nothing_is_written_before_all_is_checked(tmp_path, recipe):
     (tmp_path / "scans" / "images" / "a.nii.gz").unlink()
     with pytest.raises(Exception, match=r"a\.nii\.gz: has no image"):

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections import namedtuple
 
 import pytest
@@ -30,6 +32,54 @@ def test_a_folder_that_may_not_be_written_to_is_named(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(FormatError, match="cannot be written to"):
         RunFolder(tmp_path).check(1000)
+
+
+OWNER = """
+import sys, time
+from pathlib import Path
+from medsam2.training.run_folder import RunFolder
+with RunFolder(Path(sys.argv[1])).owned():
+    print("mine", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_one_process_owns_a_folder_until_it_ends_or_is_killed(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    command = [sys.executable, "-c", OWNER, str(folder.path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "mine\n"
+        with (
+            pytest.raises(FormatError, match=r"run: another process is training in this folder; .* with -o"),
+            folder.owned(),
+        ):
+            pass
+        other.kill()
+        other.wait()
+        with folder.owned():
+            pass
+
+
+def test_a_folder_that_was_made_for_nothing_goes_again(tmp_path):
+    folder = RunFolder(tmp_path / "deep" / "run")
+    with pytest.raises(KeyError), folder.owned():
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+    with folder.owned():
+        folder.write_splits({})
+    with pytest.raises(KeyError), folder.owned():
+        raise KeyError
+    assert folder.splits.exists()
+    (tmp_path / "mine").mkdir()
+    with RunFolder(tmp_path / "mine").owned():
+        pass
+    assert (tmp_path / "mine").is_dir()
+
+
+def test_a_file_in_the_way_of_an_owner_is_named(tmp_path):
+    (tmp_path / "run").write_text("a file")
+    with pytest.raises(FormatError, match=r"run: cannot be written to"), RunFolder(tmp_path / "run").owned():
+        pass
 
 
 def test_a_full_disk_is_found_before_the_run(tmp_path, monkeypatch):

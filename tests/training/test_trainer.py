@@ -47,6 +47,7 @@ def test_a_run_that_is_killed_goes_on_to_the_bit(tmp_path, log_steps, encoder):
     assert straight.train()
 
     killed = trainer_in(tmp_path / "killed", recipe)
+    killed.open_log()
     for _ in range(4):  # the state is that of step 2; what came after it is lost
         killed.step()
         killed._write_log(None)

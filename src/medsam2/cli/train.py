@@ -1,5 +1,6 @@
 """`medsam2 train`: learn from a recipe, and write weights that `medsam2 segment --model` takes."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ from medsam2.cli.options import Debug, Device, Quiet, Verbose
 from medsam2.cli.output import Output
 from medsam2.segmenter import choose_device
 from medsam2.training.export import export_weights
-from medsam2.training.launch import Outcome, plan, prepare, train
+from medsam2.training.launch import Outcome, plan, prepare, train, write_plan
 from medsam2.training.processes import join_processes
 from medsam2.training.recipe import Recipe
 from medsam2.training.recipe_files import of_length, shipped_recipes
@@ -62,15 +63,21 @@ def train_command(
     named = {key: text for key, text in (("data.source", data), ("start", start)) if text}
     planned, folder = plan(recipe, output, change or (), named)
     planned = of_length(planned, steps, minutes)
-    with out.progress("reading all cases") as told:
-        trainer = prepare(planned, folder, processes, tensorboard, told)
-    out.say(_beginning(planned, trainer))
-    if check:
-        return
-    with out.progress(f"training {planned.name}") as told:
+    with folder.owned() if processes.rank == 0 and not check else nullcontext():
+        with out.progress("reading all cases") as told:
+            trainer = prepare(planned, folder, processes, tensorboard, told)
+        out.say(_beginning(planned, trainer))
+        if not check:
+            _train(out, trainer)
+        elif trainer.is_first and not folder.holds_run:
+            write_plan(trainer.run)
+
+
+def _train(out: Output, trainer: Trainer) -> None:
+    with out.progress(f"training {trainer.run.recipe.name}") as told:
         outcome = train(trainer, lambda share: told(round(PER_MILLE * share), PER_MILLE))
     if trainer.is_first:
-        _finish(out, outcome, folder)
+        _finish(out, outcome, trainer.run.folder)
 
 
 def _beginning(recipe: Recipe, trainer: Trainer) -> str:

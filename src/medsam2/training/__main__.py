@@ -5,6 +5,7 @@ Then the recipe has to be a .json file (the `recipe.json` of `medsam2 train RECI
 
 import argparse
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from medsam2.errors import MedSAM2Error
@@ -30,7 +31,9 @@ def main(arguments: list[str] | None = None) -> None:
             export_weights(RunFolder(Path(given.recipe)), given.export)
             return
         recipe, folder = plan(given.recipe, given.output)
-        train(prepare(of_length(recipe, given.steps, given.minutes), folder, join_processes(given.device)))
+        processes = join_processes(given.device)
+        with folder.owned() if processes.rank == 0 else nullcontext():
+            train(prepare(of_length(recipe, given.steps, given.minutes), folder, processes))
     except MedSAM2Error as error:
         sys.exit(f"medsam2: error: {error}")
 

@@ -79,7 +79,9 @@ def prepare(
     boards: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Trainer:
-    """Read and check everything: data, weights, the folder, the state of an earlier part of the run.
+    """Read and check everything: data, weights, the folder, the state of an earlier part of the run; write nothing.
+
+    Between this and the end of the training, the first process should own the folder (`RunFolder.owned`).
 
     Args:
         recipe: of the run.
@@ -99,11 +101,19 @@ def prepare(
         check_same_run(recipe, data, recipe.accumulate * processes.count, saved[1], folder)
     if processes.rank == 0:
         folder.check(BYTES_A_WEIGHT * sum(one.numel() for one in network.parameters()))
-        folder.write_recipe(recipe)
-        if data is not None:
-            folder.write_splits(data.patients)
     run = Run(recipe, folder, processes, data, start, boards, AskedToEnd())
     return Trainer(network.to(processes.device), run, saved)
+
+
+def write_plan(run: Run) -> None:
+    """Write what is run, and on whom, beside its result.
+
+    Raises:
+        FormatError: it cannot be written.
+    """
+    run.folder.write_recipe(run.recipe)
+    if run.data is not None:
+        run.folder.write_splits(run.data.patients)
 
 
 def train(trainer: Trainer, progress: Callable[[float], None] = lambda _: None) -> Outcome:
@@ -114,8 +124,12 @@ def train(trainer: Trainer, progress: Callable[[float], None] = lambda _: None) 
         progress: told the share of the run that is done.
 
     Raises:
-        CheckpointError: a file of the run cannot be written.
+        FormatError: the recipe or the splits cannot be written.
+        CheckpointError: another file of the run cannot be written.
+        MissingDependencyError: TensorBoard is wanted, and not installed.
     """
+    if trainer.is_first:
+        write_plan(trainer.run)
     finished = trainer.train(progress)
     return Outcome(trainer.steps, finished, trainer.best)
 

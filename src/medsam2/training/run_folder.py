@@ -2,9 +2,13 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from medsam2.errors import FormatError
 from medsam2.files import written_whole
@@ -15,6 +19,8 @@ STATES_KEPT = 2
 
 COPIES_IN_STATE = 4
 """Weights, their average and AdamW's two moments."""
+
+LOCK = ".lock"
 
 COPIES_TO_SHIP = 2
 """The best weights, and better ones that are being written, in half precision: counted whole, to be sure."""
@@ -60,6 +66,49 @@ class RunFolder:
         """The result: the weights that were best on the validation split; without one, the last, averaged."""
         return self.path / "weights.safetensors"
 
+    @property
+    def holds_run(self) -> bool:
+        """Whether a run has begun here."""
+        return self.log.exists() or self.state.exists()
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Keep other processes from training here; a folder that is made for it and stays empty goes again.
+
+        It is the operating system that locks, so that the lock ends with the process, however that ends.
+
+        Raises:
+            FormatError: another process trains here, or the folder cannot be written to.
+        """
+        made = [one for one in (self.path, *self.path.parents) if not one.exists()]
+        lock = FileLock(self.path / LOCK)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise FormatError(
+                f"{self.path}: another process is training in this folder; wait for its end, or choose another folder "
+                "with -o"
+            ) from error
+        except OSError as error:
+            raise self._unwritable(error) from error
+        try:
+            yield
+        finally:
+            lock.release()
+            self._leave(made)
+
+    def _leave(self, made: list[Path]) -> None:
+        """Remove the folders that were made, from the innermost, if they hold nothing but the lock."""
+        if made and {one.name for one in self.path.iterdir()} <= {LOCK}:
+            (self.path / LOCK).unlink(missing_ok=True)
+            with suppress(OSError):  # one that holds something else by now
+                for folder in made:
+                    folder.rmdir()
+
+    def _unwritable(self, error: OSError) -> FormatError:
+        return FormatError(f"{self.path}: cannot be written to ({error.strerror}); choose another folder")
+
     def check(self, weights_bytes: int) -> None:
         """Make the folder, write into it, and see that the disk has room.
 
@@ -74,7 +123,7 @@ class RunFolder:
                 draft.write_text("yes")
             (self.path / ".written").unlink()
         except OSError as error:
-            raise FormatError(f"{self.path}: cannot be written to ({error.strerror}); choose another folder") from error
+            raise self._unwritable(error) from error
         needed = (STATES_KEPT * COPIES_IN_STATE + COPIES_TO_SHIP) * weights_bytes
         free = shutil.disk_usage(self.path).free
         if free < needed:

@@ -59,9 +59,6 @@ class Trainer:
         network: on the device, adapted as the recipe says.
         run: what the run is made of.
         saved: where it was left; None: at its beginning.
-
-    Raises:
-        CheckpointError: the log cannot be written.
     """
 
     def __init__(self, network: Sam2Network, run: Run, saved: SavedState | None = None) -> None:
@@ -72,10 +69,9 @@ class Trainer:
         self.lessons = Lessons(run.recipe, run.data, run.processes, network.config.focus > 0)
         self.steps, self.seconds, self.best = 0, 0.0, -1.0
         self.sums: Sums = {}
+        self.log: RunLog | None = None
         if saved is not None:
             self._resume(saved)
-        folder = run.folder
-        self.log = RunLog(folder.log, self.steps, folder.boards if run.boards else None) if self.is_first else None
 
     @property
     def progress(self) -> float:
@@ -89,6 +85,17 @@ class Trainer:
         """This process writes the files."""
         return self.run.processes.rank == 0
 
+    def open_log(self) -> None:
+        """Cut the log back to where the run was left, and write on from there; the first process does.
+
+        Raises:
+            CheckpointError: the log cannot be written.
+            MissingDependencyError: TensorBoard is wanted, and not installed.
+        """
+        folder = self.run.folder
+        if self.is_first:
+            self.log = RunLog(folder.log, self.steps, folder.boards if self.run.boards else None)
+
     def train(self, progress: Callable[[float], None] = lambda _: None) -> bool:
         """Go on to the end.
 
@@ -100,7 +107,9 @@ class Trainer:
 
         Raises:
             CheckpointError: a file of the run cannot be written.
+            MissingDependencyError: TensorBoard is wanted, and not installed.
         """
+        self.open_log()
         saved, stopped = time.monotonic(), False
         while self.progress < 1 and not stopped:
             began = time.monotonic()
