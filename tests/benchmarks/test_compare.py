@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -164,3 +165,11 @@ def test_memory_is_that_of_the_work():
     size, run = measure(lambda: torch.ones(8 * 1024 * 1024).sum().item())
     assert size == 8 * 1024 * 1024
     assert 30 < run.peak_mb < 100
+
+
+def test_the_source_distribution_has_the_benchmarks_beside_their_tests():
+    root = Path(__file__).parents[2]
+    build = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
+    included = build["targets"]["sdist"]["include"]
+    assert {"/src", "/tests", "/benchmarks"} <= set(included)
+    assert [one for one in included if not (root / one.removeprefix("/")).exists()] == []
