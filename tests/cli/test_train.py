@@ -144,6 +144,18 @@ def test_a_second_run_in_the_same_folder_is_refused(call, weights, tmp_path):
     assert "another process is training in this folder" in err
 
 
+def test_a_run_that_is_stopped_says_so_by_its_exit_code(call, weights, tmp_path, monkeypatch):
+    write_folder(tmp_path / "scans")
+    flags = ["--data", tmp_path / "scans", "--start", weights, "--steps", 2, *SMALL]
+    with monkeypatch.context() as patch:
+        patch.setattr("medsam2.training.launch.AskedToEnd.__call__", lambda _: True)
+        code, out, err = call("finetune-volume", *flags)
+    assert (code, err) == (130, "")
+    assert "stopped after 1 steps; the same command goes on from there" in out
+    code, out, _ = call("finetune-volume", *flags)
+    assert (code, "going on after 1" in out) == (0, True)
+
+
 def test_a_run_that_chooses_by_nothing_keeps_its_last_weights(call, weights, tmp_path):
     write_folder(tmp_path / "scans")
     flags = ["--data", tmp_path / "scans", "--start", weights, *SMALL, "--set", "data.validation_share=0"]

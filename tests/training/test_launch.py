@@ -150,7 +150,7 @@ def test_a_run_that_is_terminated_saves_first(tmp_path, recipe):
     assert json.loads((folder.state / "state.json").read_text())["facts"]["steps"] == 2
 
 
-def test_the_module_trains_with_torch_alone(tmp_path, capsys):
+def test_the_module_trains_with_torch_alone(tmp_path, monkeypatch):
     stages = [{"tasks": [{"batch": {"clips": 1, "frames": 1, "objects": 1, "size": 32, "canvas": 64}}]}]
     plain = PLAIN | {"start": "scratch", "network": "starter", "data": {}, "augmentation": None, "stages": stages}
     path = tmp_path / "mine.json"
@@ -158,5 +158,8 @@ def test_the_module_trains_with_torch_alone(tmp_path, capsys):
     main([str(path), "-o", str(tmp_path / "run"), "--steps", "1"])
     assert RunFolder(tmp_path / "run").log.exists()
     assert not RunFolder(tmp_path / "run").weights.exists()
+    monkeypatch.setattr(AskedToEnd, "__call__", lambda _: True)
+    with pytest.raises(SystemExit, match="130"):
+        main([str(path), "-o", str(tmp_path / "run"), "--steps", "3"])
     with pytest.raises(SystemExit, match=r"medsam2: error: .*Did you mean 'starter'"):
         main(["startr"])

@@ -82,6 +82,50 @@ def test_a_run_that_is_asked_to_stop_saves_and_goes_on_later(tmp_path):
     assert resumed.steps == 4
 
 
+@pytest.mark.parametrize("how", ["stopped", "killed in the trial", "killed after its row"])
+@pytest.mark.parametrize("step", [2, 4])
+def test_a_run_that_ends_before_a_trial_goes_on_to_the_bit(tmp_path, monkeypatch, how, step):
+    recipe = recipe_of(log_steps=3, validation={"every": 2})
+    straight = trainer_in(tmp_path / "straight", recipe, data_of(2, 1))
+    assert straight.train()
+
+    asked = itertools.count(1)
+    folder = tmp_path / "ended"
+    first = trainer_in(folder, recipe, data_of(2, 1), should_stop=lambda: how == "stopped" and next(asked) == step)
+    if how != "stopped":
+        name = "_try_weights" if how == "killed in the trial" else "save"
+        real = getattr(first, name)
+
+        def kill():
+            if first.steps == step and (name == "_try_weights" or not first.owes_trial):
+                raise KeyboardInterrupt
+            return real()
+
+        monkeypatch.setattr(first, name, kill)
+        with pytest.raises(KeyboardInterrupt):
+            first.train()
+    else:
+        assert not first.train()
+    facts = json.loads((folder / "state" / "state.json").read_text())["facts"]
+    assert (facts["steps"], facts["owes trial"]) == (step, True)
+
+    resumed = trainer_in(folder, recipe, data_of(2, 1))
+    assert resumed.train()
+    assert rows_in(folder) == rows_in(tmp_path / "straight")
+    assert [row["steps"] for row in rows_in(folder)] == ["2", "3", "4"]
+    assert resumed.best == straight.best
+    assert_same(everything(resumed), everything(straight))
+
+
+def test_a_state_of_an_earlier_version_owes_no_trial(tmp_path):
+    trainer_in(tmp_path, recipe_of(validation={"every": 2})).train()
+    index = tmp_path / "state" / "state.json"
+    saved = json.loads(index.read_text())
+    del saved["facts"]["owes trial"]
+    index.write_text(json.dumps(saved))
+    assert not trainer_in(tmp_path, recipe_of(validation={"every": 2})).owes_trial
+
+
 def test_gradients_are_averaged_over_accumulated_batches(tmp_path):
     """One step of two batches: the mean of the gradients of each alone."""
     together = trainer_in(tmp_path / "two", recipe_of(accumulate=2, precision="float32"))

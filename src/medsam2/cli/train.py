@@ -10,7 +10,7 @@ from medsam2.cli.options import Debug, Device, Quiet, Verbose
 from medsam2.cli.output import Output
 from medsam2.segmenter import choose_device
 from medsam2.training.export import export_weights
-from medsam2.training.launch import Outcome, plan, prepare, train, write_plan
+from medsam2.training.launch import EXIT_STOPPED, Outcome, plan, prepare, train, write_plan
 from medsam2.training.processes import join_processes
 from medsam2.training.recipe import Recipe
 from medsam2.training.recipe_files import of_length, shipped_recipes
@@ -51,8 +51,8 @@ def train_command(
 ) -> None:
     """Train, or fine-tune, by a recipe.
 
-    A run that was stopped or killed goes on if it is started again with the same flags, with the same losses as if
-    nothing had happened. Several GPUs: accelerate launch -m medsam2 train ...
+    A run that was stopped (exit code 130) or killed goes on if it is started again with the same flags, with the same
+    losses as if nothing had happened. Several GPUs: accelerate launch -m medsam2 train ...
     """
     if export is not None:
         export_weights(RunFolder(Path(recipe)), export)
@@ -78,6 +78,8 @@ def _train(out: Output, trainer: Trainer) -> None:
         outcome = train(trainer, lambda share: told(round(PER_MILLE * share), PER_MILLE))
     if trainer.is_first:
         _finish(out, outcome, trainer.run.folder)
+    if not outcome.finished:
+        raise typer.Exit(EXIT_STOPPED)
 
 
 def _beginning(recipe: Recipe, trainer: Trainer) -> str:

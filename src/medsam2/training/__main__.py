@@ -10,7 +10,7 @@ from pathlib import Path
 
 from medsam2.errors import MedSAM2Error
 from medsam2.training.export import export_weights
-from medsam2.training.launch import plan, prepare, train
+from medsam2.training.launch import EXIT_STOPPED, plan, prepare, train
 from medsam2.training.processes import join_processes
 from medsam2.training.recipe_files import of_length
 from medsam2.training.run_folder import RunFolder
@@ -33,9 +33,11 @@ def main(arguments: list[str] | None = None) -> None:
         recipe, folder = plan(given.recipe, given.output)
         processes = join_processes(given.device)
         with folder.owned() if processes.rank == 0 else nullcontext():
-            train(prepare(of_length(recipe, given.steps, given.minutes), folder, processes))
+            outcome = train(prepare(of_length(recipe, given.steps, given.minutes), folder, processes))
     except MedSAM2Error as error:
         sys.exit(f"medsam2: error: {error}")
+    if not outcome.finished:
+        sys.exit(EXIT_STOPPED)
 
 
 if __name__ == "__main__":

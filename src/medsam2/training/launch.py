@@ -27,6 +27,9 @@ CHANGEABLE = ("name", "steps", "minutes", "save_minutes", "log_steps", "validati
 
 BYTES_A_WEIGHT = 4
 
+EXIT_STOPPED = 130
+"""What a process exits with whose run was asked to stop; any other that Ctrl-C has ended does so, too."""
+
 
 @dataclass(frozen=True)
 class Outcome:

@@ -37,7 +37,8 @@ class Run:
         data: the cases; None: synthetic anatomy.
         start: what is known of the weights that it began with, for the record.
         boards: log for TensorBoard, too.
-        should_stop: asked after each step of the first process; when it says so, the state is saved and all end.
+        should_stop: asked after each step of the first process; when it says so, the state is saved and all end. A
+            trial that was due is held when the run goes on.
     """
 
     recipe: Recipe
@@ -68,6 +69,8 @@ class Trainer:
         self.optimiser = make_optimiser(network, run.recipe.optimiser)
         self.lessons = Lessons(run.recipe, run.data, run.processes, network.config.focus > 0)
         self.steps, self.seconds, self.best = 0, 0.0, -1.0
+        self.owes_trial = False
+        """The last step's weights are still to be tried; its row is not in the log yet."""
         self.sums: Sums = {}
         self.log: RunLog | None = None
         if saved is not None:
@@ -94,7 +97,8 @@ class Trainer:
         """
         folder = self.run.folder
         if self.is_first:
-            self.log = RunLog(folder.log, self.steps, folder.boards if self.run.boards else None)
+            logged = self.steps - self.owes_trial
+            self.log = RunLog(folder.log, logged, folder.boards if self.run.boards else None)
 
     def train(self, progress: Callable[[float], None] = lambda _: None) -> bool:
         """Go on to the end.
@@ -103,13 +107,15 @@ class Trainer:
             progress: told the share of the run that is done.
 
         Returns:
-            Whether the end was reached; else the run was asked to stop.
+            Whether the end was reached, its trial included; else the run was asked to stop.
 
         Raises:
             CheckpointError: a file of the run cannot be written.
             MissingDependencyError: TensorBoard is wanted, and not installed.
         """
         self.open_log()
+        if self.owes_trial:
+            self._hold_trial()
         saved, stopped = time.monotonic(), False
         while self.progress < 1 and not stopped:
             began = time.monotonic()
@@ -118,13 +124,16 @@ class Trainer:
             due = time.monotonic() - saved > 60 * self.run.recipe.save_minutes
             said = self.run.processes.first_says([self.seconds + spent, self.run.should_stop(), due])
             self.seconds, stopped, due = said[0], bool(said[1]), bool(said[2])
-            tried = self._try_weights()
-            self._write_log(tried)
-            if due or stopped or tried is not None or self.progress == 1:
-                self.save()
+            self.owes_trial = self._trial_is_due()
+            if not self.owes_trial:  # else the row tells its score, too
+                self._write_log(None)
+            if due or stopped or self.owes_trial or self.progress == 1:
+                self.save()  # before the trial: whoever wants the process to end may not wait for that
                 saved = time.monotonic()
+            if self.owes_trial and not stopped:
+                self._hold_trial()
             progress(self.progress)
-        return self.progress == 1
+        return self.progress == 1 and not self.owes_trial
 
     def step(self) -> None:
         """Learn from one batch a lane."""
@@ -168,15 +177,23 @@ class Trainer:
         for name, one in self.learning.items():
             self.average[name].lerp_(one, 1 - decay)
 
-    def _try_weights(self) -> float | None:
-        """Mean Dice on the validation split, when it is time for it; the best weights are written."""
-        recipe, processes = self.run.recipe, self.run.processes
-        due = self.steps % recipe.validation.every == 0 or self.progress == 1
-        if not due or self.run.data is None or not self.run.data.validation:
-            return None
+    def _trial_is_due(self) -> bool:
+        due = self.steps % self.run.recipe.validation.every == 0 or self.progress == 1
+        return due and self.run.data is not None and bool(self.run.data.validation)
+
+    def _hold_trial(self) -> None:
+        """Try the weights on the validation split, log the score, and save."""
+        score = self._try_weights()
+        self.owes_trial = False
+        self._write_log(score)
+        self.save()
+
+    def _try_weights(self) -> float:
+        """Mean Dice on the validation split; the best weights are written."""
         from medsam2.training.validation import trial
 
-        cases = self.run.data.spread_validation(recipe.validation.cases)
+        recipe, processes = self.run.recipe, self.run.processes
+        cases = self.run.data.spread_validation(recipe.validation.cases) if self.run.data else ()
         with self._averaged():
             found = list(trial(self.network, cases, recipe, (processes.rank, processes.count)))
         known = [one for part in processes.everyone_s(found) for one in part if not math.isnan(one)]
@@ -262,6 +279,7 @@ class Trainer:
             "steps": self.steps,
             "seconds": self.seconds,
             "best": self.best,
+            "owes trial": self.owes_trial,
             "drawn": self.lessons.drawn,
             "lanes": self.lessons.lanes,
             "sums": self.sums,
@@ -289,6 +307,7 @@ class Trainer:
                 # What has learnt before moves on with its momentum, even in a batch that does not use it.
                 parameter.grad = torch.zeros_like(parameter)
         self.steps, self.seconds, self.best = facts["steps"], facts["seconds"], facts["best"]
+        self.owes_trial = facts.get("owes trial", False)
         self.lessons.drawn = dict(facts["drawn"])
         self.sums = {name: list(one) for name, one in facts["sums"].items()} if self.is_first else {}
 
