@@ -16,6 +16,7 @@ import typer
 from torch import Tensor
 
 from benchmarks.cases import Case, Grid
+from benchmarks.flags import Model, Output, Precisions, Sizes, Without
 from benchmarks.implementations import OURS, Implementation, implementations
 from benchmarks.measures import Run, gigaflops, matmul_peak, measure
 from benchmarks.table import Row, markdown, write
@@ -33,7 +34,7 @@ def compare(config: NetworkConfig, grid: Grid, without: tuple[str, ...] = ()) ->
     Args:
         config: the network.
         grid: the cases.
-        without: implementations to leave out.
+        without: implementations to leave out, of the others.
     """
     precisions = sorted(grid.precisions, reverse=True)  # float32 first: the others are compared with it
     for size in grid.sizes:
@@ -136,17 +137,18 @@ def _processor() -> str:
 
 
 def main(
-    model: Annotated[str, typer.Option(help="Preset of the network; its weights are random.")] = "sam2.1-hiera-tiny",
-    size: Annotated[list[int] | None, typer.Option(help="Side of the input in pixels; may be repeated.")] = None,
-    objects: Annotated[list[int] | None, typer.Option(help="How many objects; may be repeated.")] = None,
-    slices: Annotated[int, typer.Option(help="How many slices.")] = 32,
-    precision: Annotated[list[str] | None, typer.Option(help="float32 or bfloat16; may be repeated.")] = None,
+    model: Model = "sam2.1-hiera-tiny",
+    size: Sizes = None,
+    objects: Annotated[list[int] | None, typer.Option(min=1, help="How many objects; may be repeated.")] = None,
+    slices: Annotated[int, typer.Option(min=1, help="How many slices.")] = 32,
+    precision: Precisions = None,
     rounds: Annotated[int, typer.Option(min=1, help="How often each works, in turns; the fastest counts.")] = 3,
-    without: Annotated[list[str] | None, typer.Option(help="An implementation to leave out; may be repeated.")] = None,
-    output: Annotated[Path, typer.Option("-o", help="Folder for compare.md, .csv and .json.")] = Path("compare-output"),
+    without: Without = None,
+    output: Output = Path("compare-output"),
 ) -> None:
     """Compare medsam2 with the other implementations of SAM 2 that are installed.
 
+    Writes compare.md, .csv and .json.
     The whole grid takes hours; `--size 256 --objects 1 --slices 8` takes about a minute.
     OMP_NUM_THREADS sets the number of threads.
     """

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
 
 import typer
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from benchmarks.cases import Case
+from benchmarks.flags import Model, Output
 from benchmarks.implementations import OURS, implementations
 from benchmarks.measures import measure
 from medsam2.network import NetworkConfig
@@ -86,10 +86,13 @@ def plot(measured: list[Growth], base: Case) -> Figure:
 
 
 def main(
-    model: Annotated[str, typer.Option(help="Preset of the network; its weights are random.")] = "sam2.1-hiera-tiny",
-    output: Annotated[Path, typer.Option("-o", help="Folder for growth.png and growth.csv.")] = Path("compare-output"),
+    model: Model = "sam2.1-hiera-tiny",
+    output: Output = Path("compare-output"),
 ) -> None:
-    """Measure how time and memory grow with slices, objects and size: about two minutes on two cores."""
+    """Measure how time and memory grow with slices, objects and size: about two minutes on two cores.
+
+    Writes growth.csv and growth.png.
+    """
     config = NetworkConfig.preset(model)
     base = Case(config, SIZE, SLICES, OBJECTS, "float32")
     measured = []
