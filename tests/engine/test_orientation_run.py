@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-from medsam2.engine.orientation_run import MOST_CERTAIN, OrientationRun, fusible
+from medsam2.engine.orientation_run import MOST_CERTAIN, OrientationRun, fuse
 from medsam2.engine.volume_run import SegmentSettings, frame_number, slice_index
 from medsam2.errors import ConfigurationError, PromptError
 from medsam2.prompts import BoxPrompt, MaskPrompt, ObjectPrompts, PointPrompt, PromptSet
@@ -121,10 +122,64 @@ def test_every_stored_orientation(orientation):
         assert [frame_number(shown, slice_index(shown, t)) for t in range(SIDE)] == list(range(SIDE))
 
 
-def test_what_a_plane_brings_into_the_fusion():
-    logits = np.array([-MOST_CERTAIN, -0.5, 0.0, 0.25, 3.0], np.float16)
-    assert fusible(logits, "average").tolist() == logits.tolist()
-    assert fusible(logits, "vote").tolist() == [-1, -1, 0, 1, 1]
+PLANES = [
+    np.array(logits, np.float16)
+    for logits in ([-MOST_CERTAIN, -1, 3, 4, 0, 1], [8, -2, -1, 2, 2, 0], [1, 6, -3, 3, -1, 0])
+]
+"""Six voxels: two against a strong one, one strong against two, one against two, all, a tie, one with an opinion."""
+
+
+def test_planes_are_averaged():
+    assert fuse(iter(PLANES), 3, "average") == pytest.approx([1 / 3, 1, -1 / 3, 3, 1 / 3, 1 / 3], abs=1e-3)
+
+
+def test_planes_vote_and_their_mean_says_how_surely():
+    fused = fuse(iter(PLANES), 3, "vote")
+    assert fused == pytest.approx([1 / 3, 0, 0, 3, 0, 1 / 3], abs=1e-3)
+    outweighed = [np.array([one], np.float16) for one in (1, 1, -8)]
+    assert 0 < fuse(outweighed, 3, "vote")[0] < 1e-6
+
+
+class Greedy(IntensityNetwork):
+    """Claims all that is not background: strongly what is as bright as what was prompted, the rest weakly."""
+
+    def decode(self, features, prompt):
+        found = super().decode(features, prompt)
+        anything = (features.stride4[:, 0] > 0.1)[:, None]
+        return replace(found, logits=torch.where((found.logits < 0) & anything, 2.0, found.logits))
+
+
+@pytest.mark.parametrize("fusion", ["average", "vote"])
+def test_who_gets_what_overlaps_does_not_depend_on_the_order_of_the_objects(fusion):
+    volume = cube(HERE)
+    volume.array[3:8, 8:12, 3:6] = BRIGHT
+    bright = ObjectPrompts("bright", 2, points=(PointPrompt(4, 9, 6),))
+    settings = replace(ALL, fusion=fusion)
+    first, second = (
+        run(volume, *objects, settings=settings, network=Greedy())[0].segmentation.labels
+        for objects in ((CLICK, bright), (bright, CLICK))
+    )
+    assert {1, 2} <= {*first.flat}
+    assert np.array_equal(first, second)
+
+
+def test_a_drawn_mask_of_which_the_coarse_logits_show_nothing_has_its_sections():
+    drawn = np.zeros((8, 4 * SIDE, 4 * SIDE), bool)
+    drawn[6, 5, 5] = drawn[6, 50, 41] = True
+    volume = Volume(np.zeros(drawn.shape, np.uint8), Geometry(drawn.shape, np.eye(4)))
+    settings = replace(ALL, orientations=(Plane.CORONAL,))
+    result, masks = run(volume, ObjectPrompts("thin", 1, masks=(MaskPrompt(drawn),)), settings=settings)
+    assert np.array_equal(result.segmentation.labels == 1, drawn)
+    (begun,) = [one for one in masks if one.plane is Plane.CORONAL and one.prompted]
+    assert (begun.slice_index, begun.mask.sum()) == (5, 1)
+
+
+def test_an_object_that_is_outvoted_everywhere_is_warned_of():
+    one = OrientationRun(IntensityNetwork(), cube(HERE), PromptSet((CLICK,)), ALL)
+    list(one.stream())
+    one._seen[1].clear()
+    (warning,) = one.result().warnings
+    assert "dark (label 1): nothing of what its plane shows is left: other planes outvote it" in warning
 
 
 def test_a_single_image_has_no_other_plane():

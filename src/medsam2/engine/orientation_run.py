@@ -5,14 +5,14 @@ MedSAM-2 (arXiv 2408.00874 v2, section 3.3).
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medsam2.engine.labels import LabelAssembly
+from medsam2.engine.labels import SMALLEST_CLAIM, LabelAssembly
 from medsam2.engine.volume_run import (
     Fusion,
     ObjectResult,
@@ -28,11 +28,14 @@ from medsam2.errors import ConfigurationError
 from medsam2.frames import FrameStack, Region
 from medsam2.network import Sam2Network
 from medsam2.prompts import PromptSet, ResolvedObject, SlicePrompt
+from medsam2.prompts.prompt_types import MaskArray
 from medsam2.spatial import Plane, PlaneView, Volume
 
 MOST_CERTAIN = 8.0
 """Logits are cut to +-8 before they are averaged, so that no plane outvotes two others by itself; -8 is also what a
 plane says that saw nothing."""
+
+LOST = "nothing of what its plane shows is left: other planes outvote it, or objects that overlap it take its voxels"
 
 VolumeLogits = NDArray[np.float16]
 
@@ -46,7 +49,8 @@ class OrientationRun:
     An object begins in another plane with its own largest section there, as it was found in the plane of its prompts,
     and with the memories that its policy carries over (all that a sorting policy keeps; `fifo` none, as it knows
     memories by time). Each plane is gone through both ways. Where planes disagree, their mean logit decides, or the
-    majority (of a tie, nothing); the prompted slices stand as they were found, what was drawn as it was drawn.
+    majority (of a tie, nothing); the prompted slices stand as they were found, what was drawn as it was drawn. Where
+    objects overlap, the mean logit decides in both cases.
 
     Thick slices need no resampling of their own: every frame is stretched to the network's square.
 
@@ -98,7 +102,9 @@ class OrientationRun:
                 frame = frame_number(self._stack(mask.plane).plane_view, mask.slice_index)
                 # The section that a further plane begins with is what the first one said, and no second opinion.
                 borrowed = mask.prompted and run is not self._first
-                self._seen[mask.label][mask.plane][frame] = mask.logits * (0 if borrowed else 1), mask.region
+                # Prompted slices stand to the bit; the others, which are many, are fused in float16.
+                logits = mask.logits if mask.prompted else mask.logits.half()
+                self._seen[mask.label][mask.plane][frame] = logits * (0 if borrowed else 1), mask.region
             yield mask
         self.seconds += run.seconds
 
@@ -115,11 +121,20 @@ class OrientationRun:
         sections = []
         for one in self._first.objects:
             if one.plane != plane and self._seen[one.label]:
-                frames = view.to_frames(self._logits(one.label, one.plane) > 0)
+                frames = view.to_frames(self._found(one))
                 largest = int(frames.sum(axis=(1, 2)).argmax())
                 drawn = SlicePrompt(mask=frames[largest].copy())
                 sections.append(ResolvedObject(one.name, one.label, plane, {largest: drawn}))
         return sections
+
+    def _found(self, one: ResolvedObject) -> MaskArray:
+        """Where the plane of its prompts shows an object, (D, H, W); what was drawn is there to the pixel."""
+        found: MaskArray = self._logits(one.label, one.plane) > 0
+        frames = self._stack(one.plane).plane_view.to_frames(found)
+        for frame, prompt in one.slices.items():
+            if prompt.mask is not None:
+                frames[frame] = prompt.mask
+        return found
 
     def _logits(self, label: int, plane: Plane) -> VolumeLogits:
         """What a plane says of an object, (D, H, W), within +-`MOST_CERTAIN`."""
@@ -138,20 +153,24 @@ class OrientationRun:
         for one in self._first.objects:
             self._write(assembly, one)
         counts = clean_and_count(assembly.labels, list(self._seen), self.settings)
-        fused = replace(first.segmentation, labels=assembly.labels)
         objects = tuple(self._counted(one, int(counts[one.label])) for one in first.objects)
         self.seconds += time.perf_counter() - began
-        return replace(first, segmentation=fused, objects=objects, settings=self.settings, seconds=self.seconds)
+        return replace(
+            first,
+            segmentation=replace(first.segmentation, labels=assembly.labels),
+            objects=objects,
+            settings=self.settings,
+            warnings=self._first.warnings(counts, LOST),
+            seconds=self.seconds,
+        )
 
     def _write(self, assembly: LabelAssembly, one: ResolvedObject) -> None:
         """Fuse an object, one at a time as each needs a volume of logits, and claim its voxels slice by slice."""
         planes = self._planes(one.plane)
-        mean = np.zeros(self.volume.geometry.shape, np.float16)
-        for plane in planes:
-            mean += fusible(self._logits(one.label, plane), self.settings.fusion) / len(planes)
+        fused = fuse((self._logits(one.label, plane) for plane in planes), len(planes), self.settings.fusion)
         stack = self._stack(one.plane)
         view, seen = stack.plane_view, self._seen[one.label][one.plane]
-        for frame, logits in enumerate(view.to_frames(mean)):
+        for frame, logits in enumerate(view.to_frames(fused)):
             prompt = one.slices.get(frame)
             if prompt is None:
                 assembly.write(view, frame, one.label, logits.astype(np.float32), prompted=False)
@@ -170,10 +189,22 @@ class OrientationRun:
 def _laid(stack: FrameStack, seen: Seen) -> NDArray[np.float32]:
     """What was seen on a frame, at the frame's own resolution."""
     logits, region = seen
-    laid: NDArray[np.float32] = stack.through(region).logits_to_frame(logits).numpy()
+    laid: NDArray[np.float32] = stack.through(region).logits_to_frame(logits.float()).numpy()
     return laid
 
 
-def fusible(logits: VolumeLogits, fusion: Fusion) -> VolumeLogits:
-    """What a plane brings into the fusion: its logits, or its vote of +1 or -1; where it has no opinion, 0."""
-    return logits if fusion == "average" else np.sign(logits)
+def fuse(planes: Iterable[VolumeLogits], count: int, fusion: Fusion) -> VolumeLogits:
+    """Make one of what several planes say of an object; a logit of 0 is no opinion.
+
+    Args:
+        planes: (D, H, W) logits of each; asked for one after the other, as each is a volume.
+        count: of the planes.
+        fusion: how it is decided whether a voxel is in the object.
+
+    Returns:
+        The mean logits, made to be above 0 in the object and nowhere else.
+    """
+    mean, votes = np.zeros(1, np.float16), np.zeros(1, np.int8)
+    for logits in planes:
+        mean, votes = mean + logits / np.float16(count), votes + np.sign(logits).astype(np.int8)
+    return mean if fusion == "average" else np.where(votes > 0, mean.clip(min=SMALLEST_CLAIM), np.float16(0))

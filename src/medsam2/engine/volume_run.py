@@ -238,9 +238,9 @@ class VolumeRun:
 
     def _visits(self, view: PlaneView, found: list[_Found]) -> Iterator[list[SliceMask]]:
         """Visit the slices of a plane; what was found on each is written before it is handed out."""
+        began = time.perf_counter()
         frames = FrameStack(self.volume, view, self.window, self.settings.size or self.network.config.size)
         tracks = [self._track(one.object, frames) for one in found]
-        began = time.perf_counter()
         for results in propagate(self.network, frames, tracks, self.settings.patience or None, trust_prompts=True):
             masks = [self._write(found[result.track], frames, result) for result in results]
             spent = time.perf_counter() - began
@@ -289,15 +289,27 @@ class VolumeRun:
         """The label map of all that was found, cleaned as the settings ask, and what there is to say of it."""
         labels = self._assembly.labels
         counts = clean_and_count(labels, [found.object.label for found in self._found], self.settings)
-        found_in_order = sorted(self._found, key=lambda found: list(self._names).index(found.object.label))
         return SegmentationResult(
             segmentation=Segmentation(labels, self.volume.geometry, self._names, self.volume.source),
-            objects=tuple(self._object_result(found, int(counts[found.object.label])) for found in found_in_order),
+            objects=tuple(self._object_result(found, int(counts[found.object.label])) for found in self._in_order()),
             window=self.window,
             settings=self.settings,
-            warnings=tuple(_warning(found) for found in found_in_order if not counts[found.object.label]),
+            warnings=self.warnings(counts, "all its voxels went to other objects that overlap it"),
             seconds=self.seconds,
         )
+
+    def warnings(self, counts: NDArray[np.int64], lost: str) -> tuple[str, ...]:
+        """Sentences for the user on the objects of which nothing is left.
+
+        Args:
+            counts: voxels of each label in the label map.
+            lost: what to say of an object that was found.
+        """
+        return tuple(_warning(found, lost) for found in self._in_order() if not counts[found.object.label])
+
+    def _in_order(self) -> list[_Found]:
+        """The objects in the order in which they were given."""
+        return sorted(self._found, key=lambda found: list(self._names).index(found.object.label))
 
     def _object_result(self, found: _Found, voxels: int) -> ObjectResult:
         one = found.object
@@ -326,10 +338,10 @@ def clean_and_count(labels: LabelArray, objects: Sequence[int], settings: Segmen
     for clean, wanted in ((keep_largest_component, settings.largest_component), (fill_holes, settings.fill_holes)):
         for label in objects if wanted else ():
             clean(labels, label)
+    counts = np.zeros(max(objects) + 1, np.int64)
     # Slice by slice, as bincount makes a copy in int64.
-    counts: NDArray[np.int64] = np.sum(
-        [np.bincount(part.ravel(), minlength=max(objects) + 1) for part in labels], axis=0
-    )
+    for part in labels:
+        counts += np.bincount(part.ravel(), minlength=len(counts))
     return counts
 
 
@@ -351,12 +363,12 @@ def _most_visits(view: PlaneView, found: list[_Found]) -> int:
     return len(prompted) + sum(len(sweep.frames) for sweep in passes)
 
 
-def _warning(found: _Found) -> str:
+def _warning(found: _Found, lost: str) -> str:
     one = found.object
     if not found.slices:
         return f"{one.name} (label {one.label}): not looked at, as the run was ended before"
     if found.any_mask:
-        return f"{one.name} (label {one.label}): all its voxels went to other objects that overlap it"
+        return f"{one.name} (label {one.label}): {lost}"
     return (
         f"{one.name} (label {one.label}): nothing was found, not even on the prompted slice; "
         "check the prompt's place, or prompt with a box or a mask"
