@@ -85,7 +85,7 @@ def test_a_drawn_mask_is_stretched_to_the_square():
     expected = np.kron(mask, np.ones((2, 4)))
     difference = np.abs(prompt.drawn[0].numpy() - expected)
     assert prompt.drawn.shape == (1, 64, 64)
-    assert prompt.drawn.dtype == torch.float32
+    assert prompt.drawn.dtype == torch.bool
     assert difference.sum() <= 4
     assert prompt.kinds.tolist() == [PointKind.PADDING]
 

@@ -60,10 +60,10 @@ def _span(first: float, last: float, pixel: float) -> tuple[float, float]:
 
 
 def _drawn(mask: MaskArray, frames: FrameStack) -> Tensor:
-    """A drawn mask, (1, S, S); one that fills no network pixel by half keeps every pixel that it touches."""
-    stretched = frames.mask_to_network(mask).float()[None]
+    """A drawn mask, (1, S, S) bool; one that fills no network pixel by half keeps every pixel that it touches."""
+    stretched = frames.mask_to_network(mask)[None]
     if stretched.any():
         return stretched
     seen = frames.region or Region.whole(frames.frame_shape)
     part = mask[seen.y0 : seen.y1, seen.x0 : seen.x1].astype(np.float32)
-    return functional.adaptive_max_pool2d(torch.from_numpy(part)[None], frames.size)
+    return functional.adaptive_max_pool2d(torch.from_numpy(part)[None], frames.size) > 0

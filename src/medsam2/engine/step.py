@@ -68,7 +68,8 @@ def step(
         prompt: of B objects, all prompted or none; `FramePrompt.none` where nothing was.
         memory: one selection an object, all of one layout; None on a prompted frame without a past.
         frame: its index.
-        present: (B,) bool, whether the object is there, when it is known (training); else the network decides.
+        present: (B,) bool, whether the object is there, where that is known (in training, or from the user); else the
+            network decides.
     """
     raw = network.decode(network.condition(features, memory), prompt)
     points = (prompt.kinds != PointKind.PADDING).sum(1)
@@ -102,7 +103,7 @@ def step_with_mask(
     Args:
         network: see `step`.
         features: see `step`.
-        mask: (B, 1, S, S), 1 in the object and 0 elsewhere; may be soft at the border.
+        mask: (B, 1, S, S) bool, or floats, 1 in the object and 0 elsewhere, that may be soft at the border.
         frame: its index.
         present: (B,) bool, whether the object pointer is to point at the mask; None: only where the decoder sees the
             object too, as Meta's code does.

@@ -27,7 +27,8 @@ class ObjectPrompt:
     Attributes:
         points: (N, 2) float, x and y.
         kinds: (N,) int64 of `PointKind`.
-        drawn: (1, S, S) a mask that the user drew, which is then the result; no points beside it.
+        drawn: (1, S, S) a mask that the user drew, which is then the result; no points beside it. bool, as it is
+            held through the run; in training floats, which may be soft at the border.
         previous: (1, S / 4, S / 4) logits of an earlier answer that the points correct.
         remembers: the frame attends to memories: it was reached by propagation before it was prompted.
         region: the part of the frame whose pixels these are; None: the whole frame.
@@ -106,7 +107,7 @@ def advance(
         features: of one frame that all tracks share, or of one frame a track.
         tracks: their banks are added to.
         moment: where.
-        present: (tracks,) bool where it is known (training).
+        present: (tracks,) bool where it is known (in training, or from the user); else the network decides.
     """
     batches: dict[tuple[object, ...], list[int]] = defaultdict(list)
     selections = [_selection(track, features, row, moment) for row, track in enumerate(tracks)]
