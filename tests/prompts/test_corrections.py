@@ -55,6 +55,13 @@ def test_a_slice_that_is_prompted_keeps_its_prompt(view, found):
     assert [point.positive for point in slices_of(after, view)[4].points] == [False]
 
 
+def test_a_slice_that_is_clicked_already_keeps_its_clicks(view, found):
+    missed = PointPrompt(25, 17, 5)
+    after = corrected(view, found, PointPrompt(8, 7, 5, positive=False), points=(missed,))
+    assert after.boxes == ()
+    assert [point.positive for point in slices_of(after, view)[5].points] == [True, False]
+
+
 def test_where_nothing_was_found_a_positive_click_stands_alone_and_a_negative_one_is_met(view, found):
     after = corrected(view, found, PointPrompt(8, 7, 0, positive=False), PointPrompt(8, 7, 1))
     slices = slices_of(after, view)

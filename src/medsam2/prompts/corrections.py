@@ -31,7 +31,8 @@ def with_corrections(
         found: (T, R, C) bool, the object in the last result, as frames of the view.
         view: of the plane of the object's slices.
     """
-    prompted = {*(_frame_of(box.voxels[0], view) for box in prompts.boxes), *_drawn_frames(prompts, view)}
+    voxels = [*(box.voxels[0] for box in prompts.boxes), *(point.voxel for point in prompts.points)]
+    prompted = {*(_frame_of(voxel, view) for voxel in voxels), *_drawn_frames(prompts, view)}
     by_frame: dict[int, list[PointPrompt]] = defaultdict(list)
     for click in clicks:
         by_frame[_frame_of(click.voxel, view)].append(click)
