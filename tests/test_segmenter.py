@@ -231,6 +231,7 @@ def machine(monkeypatch):
 
     def pretend(cuda, mps):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 2 if cuda else 0)
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
 
     return pretend
@@ -250,11 +251,17 @@ def test_a_numbered_device_is_kept(machine):
     assert choose_device("cuda:1") == "cuda:1"
 
 
-@pytest.mark.parametrize("name", ["cuda", "cuda:0", "mps", "tpu", "", "CPU", "gpu"])
+@pytest.mark.parametrize("name", ["cuda", "cuda:0", "mps", "tpu", "", "CPU", "gpu", "cpu:x", "cuda:", "cpu:3"])
 def test_a_device_that_is_not_there_is_refused(machine, name):
     machine(cuda=False, mps=False)
     with pytest.raises(ConfigurationError, match=f"device '{name}' is not available here; usable: cpu"):
         choose_device(name)
+
+
+def test_a_number_beyond_the_last_device_is_refused(machine):
+    machine(cuda=True, mps=False)
+    with pytest.raises(ConfigurationError, match="device 'cuda:2' is not available here; usable: cpu, cuda"):
+        choose_device("cuda:2")
 
 
 def test_the_device_is_checked_before_weights_are_looked_for(machine):

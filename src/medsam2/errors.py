@@ -8,8 +8,7 @@
     │   └── ConfigurationError    an unknown or contradictory setting
     ├── FormatError               a file that cannot be read or written as what it claims to be
     ├── CheckpointError           weights that are missing, damaged or of another configuration
-    ├── MissingDependencyError    an optional package is not installed
-    └── SessionError              an interactive session was used out of turn
+    └── MissingDependencyError    an optional package is not installed
 
 A message says what was given, what was expected and what to do; it names the file, object and slice
 where there is one.
@@ -50,7 +49,3 @@ class CheckpointError(MedSAM2Error):
 
 class MissingDependencyError(MedSAM2Error):
     """An optional package is needed and not installed."""
-
-
-class SessionError(MedSAM2Error):
-    """An interactive session was used out of turn."""

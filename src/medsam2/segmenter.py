@@ -1,6 +1,6 @@
 """The public face: a network with its weights, ready to segment."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -210,11 +210,20 @@ def choose_device(name: str) -> str:
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return next(device for device in ("cuda", "mps", "cpu") if there[device])
-    kind = name.partition(":")[0]
-    if not there.get(kind, False):
+    if not _is_there(name, there):
         usable = ", ".join(device for device, usable in there.items() if usable)
         raise ConfigurationError(f"device '{name}' is not available here; usable: {usable}")
     return name
+
+
+def _is_there(name: str, there: Mapping[str, bool]) -> bool:
+    """Whether a device, perhaps with a number, is among the kinds that are there."""
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        return False
+    count = torch.cuda.device_count() if device.type == "cuda" else 1
+    return there.get(device.type, False) and (device.index or 0) < count
 
 
 def choose_precision(network: Sam2Network, name: PrecisionChoice) -> torch.dtype:
