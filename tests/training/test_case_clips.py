@@ -12,6 +12,7 @@ from medsam2.datasets import Case, CaseSource
 from medsam2.errors import ShapeError
 from medsam2.frames import IMAGE_MEAN, IMAGE_STD, FrameStack, choose_window
 from medsam2.spatial import Geometry, Segmentation, Volume
+from medsam2.training import case_clips
 from medsam2.training.augmentation import Augmentation
 from medsam2.training.case_clips import CaseClips, CaseShelf, _places
 from medsam2.training.draws import Lane
@@ -23,7 +24,7 @@ SHAPE = BatchShape(clips=2, frames=3, objects=2, size=32)
 
 
 def clips_of(sources, shape=SHAPE, augmentation=None, lane=None, focused=False, **data):
-    shelf = CaseShelf(sources, 2)
+    shelf = CaseShelf(sources, 2, data.get("window", "auto"))
     return CaseClips(shelf, shape, DataSettings(**data), augmentation, lane or Lane(0, (0, 0)), focused)
 
 
@@ -122,6 +123,17 @@ def test_cases_are_read_when_wanted_and_the_last_ones_stay():
     for index in (0, 1, 0, 2, 0, 1):
         assert shelf[index].case.name == f"v{index}"
     assert reads == ["v0", "v1", "v2", "v1"]
+
+
+def test_the_window_is_chosen_once_a_case(monkeypatch):
+    chosen = []
+    monkeypatch.setattr(
+        case_clips, "choose_window", lambda volume, setting: chosen.append(setting) or choose_window(volume, setting)
+    )
+    clips = clips_of(volumes(2), window="full")
+    for number in range(4):
+        clips.batch(number)
+    assert chosen == ["full", "full"]
 
 
 @given(st.integers(1, 9), st.integers(0, 8), st.lists(st.integers(0, 30), min_size=1, max_size=5), st.booleans())

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from medsam2.datasets import Case, CaseSource
 from medsam2.errors import ShapeError
-from medsam2.frames import IMAGE_MEAN, IMAGE_STD, FrameStack, choose_window
+from medsam2.frames import IMAGE_MEAN, IMAGE_STD, FrameStack, IntensityWindow, choose_window
 from medsam2.synthetic import RandomSource
 from medsam2.training.augmentation import Augmentation, augmented
 from medsam2.training.clip_loss import ClipBatch
@@ -34,10 +34,12 @@ class LoadedCase:
 
     Attributes:
         case: it.
+        window: the intensities that are shown.
         areas: by structure, the pixels on each frame, (T,).
     """
 
     case: Case
+    window: IntensityWindow
     areas: Mapping[int, NDArray[np.int64]]
 
     @property
@@ -57,10 +59,11 @@ class CaseShelf:
     Args:
         sources: the cases.
         capacity: how many stay.
+        window: intensities shown, see `medsam2.frames.choose_window`.
     """
 
-    def __init__(self, sources: Sequence[CaseSource], capacity: int) -> None:
-        self.sources, self.capacity = sources, capacity
+    def __init__(self, sources: Sequence[CaseSource], capacity: int, window: str = "auto") -> None:
+        self.sources, self.capacity, self.window = sources, capacity, window
         self._kept: OrderedDict[int, LoadedCase] = OrderedDict()
 
     def __len__(self) -> int:
@@ -70,7 +73,7 @@ class CaseShelf:
         if index not in self._kept:
             case = self.sources[index].load()
             areas = {label: np.count_nonzero(case.truth(label), axis=(1, 2)) for label in case.names}
-            self._kept[index] = LoadedCase(case, areas)
+            self._kept[index] = LoadedCase(case, choose_window(case.volume, self.window), areas)
         self._kept.move_to_end(index)
         while len(self._kept) > self.capacity:
             self._kept.popitem(last=False)
@@ -194,8 +197,8 @@ class CaseClips:
         return self._stack(shot).mask_to_network(case.truth_on(shot.frame, label))
 
     def _stack(self, shot: Shot) -> FrameStack:
-        case = self.shelf[shot.index].case
-        return FrameStack(case.volume, case.view, choose_window(case.volume, self.data.window), self.side)
+        loaded = self.shelf[shot.index]
+        return FrameStack(loaded.case.volume, loaded.case.view, loaded.window, self.side)
 
 
 def _promptable(masks: Tensor) -> Tensor:

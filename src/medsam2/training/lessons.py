@@ -97,7 +97,7 @@ class Lessons:
         from medsam2.training.case_clips import CaseClips, CaseShelf
 
         recipe, thread = self.recipe, ThreadPoolExecutor(1)
-        shelf = CaseShelf(data.training, recipe.data.cases_in_memory)
+        shelf = CaseShelf(data.training, recipe.data.cases_in_memory, recipe.data.window)
 
         def source(task: Task, lane: Lane) -> ClipSource:
             clips = CaseClips(shelf, task.batch, recipe.data, recipe.augmentation, lane, self.focused)
