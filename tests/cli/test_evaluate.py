@@ -24,6 +24,7 @@ from medsam2.evaluation import (
     unseen_synthetic_set,
 )
 from medsam2.evaluation.protocols import ONE_PROMPT
+from medsam2.segmenter import Segmenter
 from medsam2.weights import WeightsCard, save_network
 from reference.dataset_trees import write_cvpr2025, write_manifest, write_nnunet, write_refuge2
 
@@ -172,6 +173,25 @@ def test_pictures_of_a_split_are_one_set(call, tmp_path):
     assert all({"mask_set", "copied_mask"} <= set(one["values"]) for one in rows)
 
 
+@pytest.mark.parametrize(
+    ("flags", "volumes", "sets"), [((), "fifo", "self-sorting"), (("--memory", "released"), "released", "released")]
+)
+def test_memory_reaches_volumes_and_sets_and_is_told(call, monkeypatch, tmp_path, flags, volumes, sets):
+    asked = []
+    stream_set = Segmenter.stream_set
+
+    def noted(self, images, template, prompts, settings):
+        asked.append(settings.memory)
+        return stream_set(self, images, template, prompts, settings)
+
+    monkeypatch.setattr(Segmenter, "stream_set", noted)
+    write_refuge2(tmp_path / "eyes")
+    assert call("--on", f"refuge2:{tmp_path / 'eyes'}", "--protocol", "mask-set", *flags)[0] == 0
+    assert set(asked) == {sets}
+    told = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert (told["settings"]["memory"], told["set_settings"]["memory"]) == (volumes, sets)
+
+
 def test_a_page_to_read(call, folder, tmp_path):
     code, said, _ = call("--on", folder, "--protocol", "mask-volume", "--html", tmp_path / "page.html")
     assert code == 0
@@ -211,6 +231,7 @@ def test_a_table_of_files_and_splits_of_ones_own(call, tmp_path):
         (("--tolerance-mm", "-1"), 2, "the tolerance is -1.0 mm"),
         (("--share", "2"), 2, "the share to be prompted is 2.0"),
         (("--templates", "0"), 2, "0 templates were asked for"),
+        (("--memory", "lifo"), 2, "no memory policy is called 'lifo'; known: fifo, self-sorting, confidence, released"),
     ],
 )
 def test_wrong_flags(call, flags, code, message):

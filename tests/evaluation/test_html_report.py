@@ -68,6 +68,11 @@ def test_what_was_run_is_told(header, scored):
     assert ["split", "test"] in cells(page)
     assert ["weights, SHA-256", "12ab"] in cells(page)
     assert "6 structures of 3 cases and 3 patients" in page
+    facts = {key: value for key, value, *_ in cells(page)}
+    assert "memory fifo" in facts["settings"]
+    assert "memory self-sorting" in facts["settings of sets"]
+    assert "size 64" in facts["settings"]
+    assert "size 64" in facts["settings of sets"]
 
 
 def test_each_protocol_has_its_plots(header, scored):

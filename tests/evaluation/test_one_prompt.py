@@ -1,11 +1,13 @@
 """One-prompt over a set, with a network that finds what is as bright as what was prompted."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from medsam2.datasets.cases import Case
+from medsam2.engine.set_result import SetSettings
 from medsam2.evaluation.labelled_pictures import LabelledPictures
 from medsam2.evaluation.one_prompt import plan_runs, prompt_to_set
 from medsam2.evaluation.protocol_options import ProtocolOptions
@@ -61,6 +63,20 @@ def test_only_the_template_s_prompt_is_handed_over(how):
     assert template == "0"
     assert np.array_equal(prompts.objects[0].masks[0].voxels[0], case.truth_on(0, 1))
     assert [np.array_equal(one.read().array[0], case.volume.array[t]) for t, one in enumerate(images)] == [True] * 3
+
+
+@pytest.mark.parametrize(("asked", "used"), [(None, "self-sorting"), ("released", "released"), ("fifo", "fifo")])
+def test_sets_have_the_memory_that_is_asked_for_else_their_own(how, asked, used):
+    told = []
+
+    class Recorder:
+        def stream_set(self, images, template, prompts, settings=None):
+            told.append(settings)
+            return iter(())
+
+    options = ProtocolOptions(memory_of_sets=asked)
+    prompt_to_set(PromptKind.MASK, Recorder(), pictures(HERE, THERE), replace(how, memory="confidence"), options)
+    assert told == [SetSettings(memory=used, window=how.window)]
 
 
 def test_volumes_and_single_pictures_have_no_others(segmenter, how, case):

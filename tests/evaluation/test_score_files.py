@@ -6,7 +6,7 @@ import pytest
 
 from medsam2.datasets.cases import CaseSet, joint_sha256
 from medsam2.engine.volume_run import SegmentSettings
-from medsam2.errors import FormatError
+from medsam2.errors import ConfigurationError, FormatError
 from medsam2.evaluation.protocol_options import ProtocolOptions
 from medsam2.evaluation.protocols import Protocol
 from medsam2.evaluation.run_log import ScoredCase
@@ -87,6 +87,20 @@ def test_the_header_states_the_metrics():
     told = run_header(MODEL, cases, [Protocol.BOX], SegmentSettings(), chosen)
     assert told["metrics"] == {"chosen": ["dice", "iou"], "tolerance_mm": 3.0}
     assert told["prompting"] == {"share": 0.5, "templates": 1, "seed": 0}
+
+
+def test_the_header_states_the_memory_of_volumes_and_of_sets():
+    def told(*given):
+        header = run_header(MODEL, CaseSet("toys", (), {}), [Protocol.BOX_SET], *given)
+        return [json.loads(json.dumps(header))[part]["memory"] for part in ("settings", "set_settings")]
+
+    assert told(SegmentSettings()) == ["fifo", "self-sorting"]
+    assert told(SegmentSettings(memory="released"), ProtocolOptions(memory_of_sets="confidence")) == [
+        "released",
+        "confidence",
+    ]
+    with pytest.raises(ConfigurationError, match="no memory policy is called 'lifo'"):
+        told(SegmentSettings(), ProtocolOptions(memory_of_sets="lifo"))
 
 
 def test_a_report_of_nothing_is_still_a_report(header):

@@ -1,6 +1,7 @@
 """`medsam2 evaluate`: how good a model is, beside what needs no model."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
@@ -17,6 +18,7 @@ from medsam2.cli.options import Debug, Device, Model, Quiet, Verbose
 from medsam2.cli.output import Output
 from medsam2.cli.paper_table import check_data, show_beside
 from medsam2.datasets import LAYOUTS, CaseSet, Choice, layout_at, open_dataset
+from medsam2.engine.set_result import SetSettings
 from medsam2.engine.volume_run import SegmentSettings
 from medsam2.errors import ConfigurationError, FormatError
 from medsam2.evaluation import (
@@ -45,6 +47,7 @@ from medsam2.evaluation.protocols import ONE_PROMPT
 from medsam2.evaluation.scores import is_known
 from medsam2.evaluation.volume_metrics import DEFAULT_TOLERANCE_MM
 from medsam2.evaluation.worst_cases import draw_worst
+from medsam2.memory import POLICIES
 from medsam2.reporting.evaluation_page import write_page
 from medsam2.segmenter import DEFAULT_MODEL, Segmenter
 
@@ -54,6 +57,8 @@ BUILT_IN = ("synthetic", "examples")
 """What `--on` may name that is not on the user's disk."""
 
 ALL_PROTOCOLS = ",".join(ONE_PROMPT)
+
+OWN_MEMORY = f"{SegmentSettings().memory} for volumes, {SetSettings().memory} for sets"
 
 ON_SLICES = {
     "box": "box",
@@ -140,7 +145,9 @@ def evaluate_command(
     splits: Annotated[Path | None, typer.Option(help="JSON file of patients by split, in place of the set's.")] = None,
     channel: Annotated[str | None, typer.Option(help="Only this channel, where cases have several, e.g. t2f.")] = None,
     cases: Annotated[int | None, typer.Option(help="Only so many cases, spread over the set.")] = None,
-    memory: Annotated[str, typer.Option(help="Memory policy: fifo or self-sorting.")] = "fifo",
+    memory: Annotated[
+        str | None, typer.Option(help=f"Memory policy: {', '.join(POLICIES)}.", show_default=OWN_MEMORY)
+    ] = None,
     size: Annotated[int | None, typer.Option(help="Side of the network's input; by default as it was trained.")] = None,
     patience: Annotated[int, typer.Option(help="Stop after this many slices without the object; 0: never.")] = 3,
     ablation: Annotated[
@@ -159,8 +166,9 @@ def evaluate_command(
     compared = None if table is None else paper_table(table)
     protocols = compared.protocols if compared and protocol == ALL_PROTOCOLS else parse_protocols(protocol)
     measured = VolumeMetrics(parse_metrics(metrics), tolerance_mm)
-    options = ProtocolOptions(measured, share, templates, seed)
-    settings = SegmentSettings(memory=memory, size=size, patience=patience)
+    options = ProtocolOptions(measured, share, templates, seed, memory_of_sets=memory)
+    settings = SegmentSettings(size=size, patience=patience)
+    settings = settings if memory is None else replace(settings, memory=memory)
     asked = ablation and Asked(ablation, None if protocol == ALL_PROTOCOLS else protocols, seeds, output)
     out = Output(quiet, verbose)
     with out.progress("reading all cases") as progress:

@@ -56,17 +56,22 @@ def html_report(header: Mapping[str, Any], scored: Sequence[ScoredCase], worst: 
 
 def _run_facts(header: Mapping[str, Any]) -> list[tuple[str, str]]:
     model, cases = header["model"], header["set"]
-    settings = {**header["settings"], **header["settings"]["memory_options"], "memory_options": None}
     facts = {
         "model": model["name"],
         "weights, SHA-256": model.get("sha256"),
         "set": cases["name"],
         **{key: cases.get(key) for key in ("layout", "title", "split", "channel", "licence")},
         "protocols": ", ".join(header["protocols"]),
-        "settings": ", ".join(f"{key} {value}" for key, value in settings.items() if value not in (None, (), [])),
+        "settings": _settings(header["settings"]),
+        "settings of sets": _settings(header["set_settings"]),
         "medsam2": header["medsam2_version"],
     }
     return [(key, str(value)) for key, value in facts.items() if value]
+
+
+def _settings(told: Mapping[str, Any]) -> str:
+    settings = {**told, **told["memory_options"], "memory_options": None}
+    return ", ".join(f"{key} {value}" for key, value in settings.items() if value not in (None, (), []))
 
 
 def _protocol_table(scored: Sequence[ScoredCase], columns: Sequence[str]) -> PageTable:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import mean, stdev
 from typing import Protocol
 
@@ -92,13 +92,13 @@ def prompt_to_pictures(
         segmenter: what is evaluated.
         pictures: the set.
         settings: window and size.
-        options: how many runs, and the seed of what is drawn.
+        options: how many runs, what is remembered, and the seed of what is drawn.
         share: each picture is prompted with the options' probability, and not just one.
 
     Returns:
         By label; means are over pictures, then over runs.
     """
-    how = SetSettings(window=settings.window, size=settings.size)
+    how = set_settings(settings, options)
     column = f"{kind}_share_set" if share else f"{kind}_set"
     scores = {}
     for label in pictures.names:
@@ -106,6 +106,16 @@ def prompt_to_pictures(
         runs = [list(_run(kind, segmenter, pictures, label, plan, how)) for plan in plans]
         scores[label] = _measured(runs, column)
     return scores
+
+
+def set_settings(settings: SegmentSettings, options: ProtocolOptions) -> SetSettings:
+    """How sets are segmented: with the window and the size of volumes, and a memory policy of their own.
+
+    Raises:
+        ConfigurationError: no memory policy has that name.
+    """
+    how = SetSettings(window=settings.window, size=settings.size)
+    return how if options.memory_of_sets is None else replace(how, memory=options.memory_of_sets)
 
 
 def plan_runs(pictures: LabelledPictures, label: int, options: ProtocolOptions, share: bool) -> list[Plan]:

@@ -1,4 +1,4 @@
-"""What protocols leave open: how much is prompted, what is measured, and the seed of what is drawn."""
+"""What protocols leave open: how much is prompted, what is measured, what sets remember, the seed of what is drawn."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class ProtocolOptions:
         templates: runs of one-prompt over a set, each from a template and in an order drawn at random; 1: from the
             picture on which the structure is largest.
         seed: of all draws.
+        memory_of_sets: memory policy of unordered sets; None: their own default. That of volumes is in their settings.
 
     Raises:
         ConfigurationError: an option is out of its range.
@@ -36,6 +37,7 @@ class ProtocolOptions:
     share: float | None = None
     templates: int = 1
     seed: int = 0
+    memory_of_sets: str | None = None
 
     def __post_init__(self) -> None:
         if self.share is not None and not 0 < self.share <= 1:

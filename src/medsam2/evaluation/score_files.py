@@ -16,6 +16,7 @@ from medsam2.datasets.cases import CaseSet, joint_sha256
 from medsam2.engine.volume_run import SegmentSettings
 from medsam2.errors import FormatError
 from medsam2.evaluation.intervals import LEVEL, RESAMPLES, SEED, bootstrap_interval
+from medsam2.evaluation.one_prompt import set_settings
 from medsam2.evaluation.protocol_options import DEFAULT_OPTIONS, ProtocolOptions
 from medsam2.evaluation.protocols import Protocol
 from medsam2.evaluation.run_log import ScoredCase
@@ -57,7 +58,13 @@ def run_header(
     settings: SegmentSettings,
     options: ProtocolOptions = DEFAULT_OPTIONS,
 ) -> dict[str, Any]:
-    """What a run depends on beside its cases: equal headers give equal scores."""
+    """What a run depends on beside its cases: equal headers give equal scores.
+
+    `settings` are those of volumes and single slices, `set_settings` those of unordered sets.
+
+    Raises:
+        ConfigurationError: no memory policy has the name that is asked for.
+    """
     return {
         "scores_version": SCORES_VERSION,
         "medsam2_version": __version__,
@@ -65,6 +72,7 @@ def run_header(
         "set": {"name": cases.name, **cases.facts},
         "protocols": [protocol.value for protocol in protocols],
         "settings": asdict(settings),
+        "set_settings": asdict(set_settings(settings, options)),
         "metrics": {
             "chosen": [one.value for one in options.metrics.chosen],
             "tolerance_mm": options.metrics.tolerance_mm,
