@@ -2,6 +2,7 @@
 
 import gc
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +15,7 @@ from medsam2.engine.propagate import FEATURES_KEPT, SliceResult, propagate, swee
 from medsam2.engine.track import ObjectPrompt, Track
 from medsam2.errors import PromptError
 from medsam2.frames import Region
-from medsam2.memory import FifoBank, SelfSortingBank
+from medsam2.memory import FifoBank, new_bank
 from medsam2.memory.bank import POINTERS
 from medsam2.network import MaskPrediction
 from medsam2.network.outputs import NO_OBJECT_LOGIT, PointKind
@@ -22,6 +23,9 @@ from reference.intensity_network import IOU, LEVELS, SIDE, ArrayFrames, Intensit
 
 PLACES = [(slice(2, 6), slice(3, 8)), (slice(9, 14), slice(2, 7)), (slice(6, 12), slice(9, 15))]
 """Where objects lie in a frame (rows, columns)."""
+
+
+BANKS = [FifoBank, partial(new_bank, "self-sorting")]
 
 
 def scene(frame_count, *objects):
@@ -98,7 +102,7 @@ def test_objects_prompted_on_different_slices_share_a_sweep():
     ]
 
 
-@pytest.mark.parametrize("bank", [FifoBank, SelfSortingBank])
+@pytest.mark.parametrize("bank", BANKS, ids=["fifo", "self-sorting"])
 def test_the_masks_are_those_of_each_object(bank):
     array = scene(9, range(2, 8), range(5))
     found = run(array, [track(4, bank=bank), track(2, which=1, bank=bank)])
@@ -219,7 +223,7 @@ def test_objects_prompted_far_apart_share_the_features_of_a_sweep():
     assert sorted(frames.asked) == sorted([*range(60), *range(20, 41)])
 
 
-@pytest.mark.parametrize("bank", [FifoBank, SelfSortingBank])
+@pytest.mark.parametrize("bank", BANKS, ids=["fifo", "self-sorting"])
 def test_memory_is_bounded_over_a_long_scan(bank):
     network, frames = IntensityNetwork(), ArrayFrames(scene(300, range(300), range(300)))
     tracks = [track(150, bank=bank), track(150, which=1, bank=bank)]
@@ -347,7 +351,7 @@ class Noise:
         return self.images[t]
 
 
-@pytest.mark.parametrize("bank", [FifoBank, SelfSortingBank])
+@pytest.mark.parametrize("bank", BANKS, ids=["fifo", "self-sorting"])
 def test_objects_in_lock_step_are_found_as_if_alone(tiny_network, bank):
     def tracks():
         return [

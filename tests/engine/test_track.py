@@ -7,7 +7,7 @@ from torch import Tensor
 
 from medsam2.engine import track as module
 from medsam2.engine.track import Advance, Moment, ObjectPrompt, Track, advance, pad_points
-from medsam2.memory import FifoBank, MemoryOptions, MemoryQuery, SelfSortingBank, SelfSortingOptions, new_bank
+from medsam2.memory import FifoBank, MemoryOptions, MemoryQuery, new_bank
 from medsam2.network import ImageFeatures, PointKind, Sam2Network
 from medsam2.network.outputs import NO_OBJECT_LOGIT
 from reference.random_weights import randomise
@@ -189,8 +189,8 @@ def test_banks_are_asked_with_the_frame_they_stand_on(network, frames, monkeypat
 
 
 def test_a_self_sorting_bank_goes_the_same_way(network, frames):
-    options = SelfSortingOptions(confidence_threshold=0.0)
-    tracks = [Track(SelfSortingBank(options), {0: prompt}) for prompt in (BOX, CLICK)]
+    options = MemoryOptions(confidence_threshold=0.0)
+    tracks = [Track(new_bank("self-sorting", options), {0: prompt}) for prompt in (BOX, CLICK)]
 
     for frame, features in enumerate(frames):
         groups = advance(network, features, tracks, Moment(frame, 1, FRAMES))

@@ -20,5 +20,6 @@ def test_a_network_that_draws_nothing_has_no_masks(query_of):
     assert mask_before(query_of(frame=12), {11: None}) is None
 
 
-def test_what_is_far_from_every_anchor_is_out_of_reach():
-    assert out_of_reach(range(20), (5, 14), reach=3) == [0, 1, 9, 10, 18, 19]
+def test_what_is_far_from_the_sweep_and_from_where_it_turns_is_out_of_reach():
+    assert out_of_reach(range(20), 14, (5, 8, 19), reach=3) == [0, 1, 9, 10, 18, 19]
+    assert out_of_reach(range(20), 14, (), reach=3) == [*range(11), 18, 19]

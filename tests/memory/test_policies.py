@@ -1,7 +1,7 @@
 import pytest
 
 from medsam2.errors import ConfigurationError
-from medsam2.memory import POLICIES, FifoBank, MemoryOptions, SelfSortingBank, SelfSortingOptions, SortedBank, new_bank
+from medsam2.memory import POLICIES, FifoBank, MemoryOptions, new_bank
 from medsam2.memory.confidence import Confidence
 from medsam2.memory.released import Released
 from medsam2.memory.resampling import Resampling
@@ -102,11 +102,3 @@ def test_a_near_miss_is_told_the_name():
 def test_a_wrong_name_is_told_all_names():
     with pytest.raises(ConfigurationError, match=r"'xyz'; known: fifo, self-sorting, confidence, released\.$"):
         new_bank("xyz")
-
-
-def test_the_older_names_still_work():
-    bank = SelfSortingBank(SelfSortingOptions(confidence_threshold=0.0))
-
-    assert isinstance(bank, SortedBank)
-    assert bank.policy.confidence_threshold == 0
-    assert SelfSortingBank().policy == new_bank("self-sorting").policy

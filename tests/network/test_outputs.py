@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from medsam2.network import FramePrompt, ImageFeatures, MemoryEntry, MemorySelection, PointKind
+from medsam2.network import FramePrompt, ImageFeatures, MemoryEntry, MemorySelection, PointKind, SeenMask
 
 
 @pytest.fixture
@@ -63,6 +63,16 @@ def test_the_entry_of_one_object(generator, with_image):
     assert torch.equal(one.pointer, entry.pointer[1:])
     assert (float(one.iou), float(one.object_score), one.frame) == (pytest.approx(0.9), 1.0, 7)
     assert (one.image is None) != with_image
+
+
+def test_the_entry_of_one_object_holds_no_more_than_its_own():
+    mask = SeenMask(torch.zeros(5, 1, 16, 16))
+    entry = MemoryEntry(torch.zeros(5, 64, 4, 4), torch.zeros(5, 8), torch.ones(5), torch.ones(5), 0, mask=mask)
+
+    one = entry.of_object(3)
+
+    for tensor in (one.features, one.pointer, one.mask.logits):
+        assert tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
 
 
 def test_layout_counts_memories_and_pointers():

@@ -4,11 +4,8 @@ from medsam2.memory.bank import MemoryBank, MemoryQuery
 from medsam2.memory.fifo import FifoBank
 from medsam2.memory.frozen import FrozenBank
 from medsam2.memory.options import MemoryOptions, Weights
-from medsam2.memory.policies import POLICIES, SelfSortingBank, new_bank, new_banks
+from medsam2.memory.policies import POLICIES, new_bank, new_banks
 from medsam2.memory.sorted_bank import SortedBank, SortingPolicy, SortingRule
-
-SelfSortingOptions = MemoryOptions
-"""The older name."""
 
 __all__ = [
     "POLICIES",
@@ -17,8 +14,6 @@ __all__ = [
     "MemoryBank",
     "MemoryOptions",
     "MemoryQuery",
-    "SelfSortingBank",
-    "SelfSortingOptions",
     "SortedBank",
     "SortingPolicy",
     "SortingRule",

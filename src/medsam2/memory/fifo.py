@@ -35,7 +35,7 @@ class FifoBank:
     def add(self, entry: MemoryEntry) -> None:
         """Remember a frame and forget those that no frame to come can ask for."""
         self.recent[entry.frame] = entry.without_image()
-        for frame in out_of_reach(self.recent, (entry.frame, *self.prompted), POINTERS - 1):
+        for frame in out_of_reach(self.recent, entry.frame, self.prompted, POINTERS - 1):
             del self.recent[frame]
 
     def select(self, query: MemoryQuery) -> MemorySelection:

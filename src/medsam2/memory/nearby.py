@@ -1,6 +1,6 @@
 """What frames that lie side by side tell of each other."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from medsam2.memory.bank import MemoryQuery
 from medsam2.network import SeenMask
@@ -20,12 +20,14 @@ def mask_before(query: MemoryQuery, masks: Mapping[int, SeenMask | None]) -> See
     return next((masks[frame] for frame in passed if frame in masks), None)
 
 
-def out_of_reach(frames: Iterable[int], anchors: Collection[int], reach: int) -> list[int]:
-    """The frames that are more than `reach` away from every anchor: no frame to come asks for them.
+def out_of_reach(frames: Iterable[int], standing: int, prompted: Iterable[int], reach: int) -> list[int]:
+    """The frames that no frame to come asks for: far from where the sweep stands, and from where it will turn back.
 
     Args:
         frames: remembered.
-        anchors: where the sweep stands, and the prompted frames, from which one will start.
+        standing: the frame that was just visited.
+        prompted: the backward pass starts at the first of these.
         reach: how far a frame looks back.
     """
+    anchors = (standing, min(prompted, default=standing))
     return [frame for frame in frames if min(abs(frame - anchor) for anchor in anchors) > reach]

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from difflib import get_close_matches
-from functools import partial
 from typing import Any, TypeVar
 
 from torch import Generator
@@ -106,7 +105,3 @@ def _refuse_others(policy: str, given: Mapping[str, Any], known: set[str]) -> No
         if name not in known:
             options = f"its options are {', '.join(names)}" if names else "it has no options"
             raise ConfigurationError(f"memory policy '{policy}' has no use for {name}={value!r}; {options}")
-
-
-SelfSortingBank = partial(new_bank, "self-sorting")
-"""A bank of the policy called "self-sorting"."""

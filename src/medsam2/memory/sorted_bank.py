@@ -72,11 +72,11 @@ class SortedBank:
         self.prompted: dict[int, MemoryEntry] = {}
         self.kept: list[MemoryEntry] = []
         self._masks: dict[int, SeenMask | None] = {}
-        self._anchors: set[int] = set()
+        self._prompted: set[int] = set()
 
     def add_prompted(self, entry: MemoryEntry) -> None:
         """Remember a prompted frame, pinned or sorted like any other; the user's word needs no confidence."""
-        self._anchors.add(entry.frame)
+        self._prompted.add(entry.frame)
         self._remember_mask(entry)
         self.kept = self._without(entry.frame)
         if self.policy.pin_prompted:
@@ -138,5 +138,5 @@ class SortedBank:
         """Hold the masks that the next frames of a sweep may start from, and no others."""
         if self.ordered:
             self._masks[entry.frame] = entry.mask
-            for frame in out_of_reach(self._masks, (entry.frame, *self._anchors), JUST_BEFORE):
+            for frame in out_of_reach(self._masks, entry.frame, self._prompted, JUST_BEFORE):
                 del self._masks[frame]

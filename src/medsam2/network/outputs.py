@@ -148,7 +148,7 @@ class SeenMask:
         """The mask of one object (B = 1)."""
         one = slice(index, index + 1)
         return SeenMask(
-            self.logits[one],
+            self.logits[one].clone(),
             None if self.regions is None else self.regions[one],
             None if self.features is None else self.features.take(one),
         )
@@ -181,11 +181,12 @@ class MemoryEntry:
         return replace(self, image=None)
 
     def of_object(self, index: int) -> "MemoryEntry":
-        """The entry of one object (B = 1)."""
+        """The entry of one object (B = 1), which keeps the memories of no other object alive."""
         one = slice(index, index + 1)
+        # The image is shared between objects, and large.
         return MemoryEntry(
-            self.features[one],
-            self.pointer[one],
+            self.features[one].clone(),
+            self.pointer[one].clone(),
             self.iou[one],
             self.object_score[one],
             self.frame,
