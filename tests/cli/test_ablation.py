@@ -1,6 +1,7 @@
 """`medsam2 evaluate --ablate`: its tables, its files, that it goes on after a kill, and what it refuses."""
 
 import json
+from csv import DictReader
 from io import StringIO
 
 import nibabel
@@ -78,6 +79,22 @@ def test_orientations_have_a_gain_and_a_cost(call, folder, tmp_path):
     assert all(one["columns"]["mask_volume"]["seconds"] > 0 for one in told["variants"])
 
 
+def test_the_flags_of_evaluate_hold(call, folder, tmp_path):
+    flags = ("--on", folder, "--cases", "1", "--metrics", "iou", "--share", "0.5", "--seed", "3", "--templates", "2")
+    code, said, _ = call("--ablate", "orientations", "--protocol", "box-share-volume", *flags)
+    assert code == 0
+    assert "boxes ->" in said
+    told = json.loads((tmp_path / "out" / "ablation-orientations.json").read_text())
+    assert told["prompting"] == {"share": 0.5, "templates": 2, "seed": 3}
+    assert told["metrics"]["chosen"] == ["iou"]
+    for variant in told["variants"]:
+        assert list(variant["columns"]) == ["box_share_volume", "box_share_volume_iou"]
+    with (tmp_path / "out" / "ablation-orientations.csv").open(newline="") as file:
+        assert all(
+            float(row["box_share_volume_prompts"]) >= 1 and row["box_share_volume_iou"] for row in DictReader(file)
+        )
+
+
 def test_a_killed_ablation_goes_on(call, folder, monkeypatch, tmp_path):
     def killed(*given):
         for done, one in enumerate(run_ablation(*given)):
@@ -102,8 +119,13 @@ def test_a_killed_ablation_goes_on(call, folder, monkeypatch, tmp_path):
     [
         (("--ablate", "memoyr"), "'memoyr' cannot be ablated; choose among memory, orientations"),
         (("--ablate", "memory", "--seeds", "0"), "0 seeds were asked for"),
-        (("--ablate", "memory", "--protocol", "box"), "makes no difference to the protocol 'box'; choose among mask"),
-        (("--ablate", "orientations", "--protocol", "mask-set"), "makes no difference to the protocol 'mask-set'"),
+        (("--ablate", "memory", "--protocol", "box"), "memory has no column for the protocol 'box'; choose among mask"),
+        (
+            ("--ablate", "memory", "--html", "page.html"),
+            "--ablate has tables of its own; leave --html and --paper-table",
+        ),
+        (("--ablate", "memory", "--paper-table", "btcv"), "leave --html and --paper-table out"),
+        (("--ablate", "orientations", "--protocol", "mask-set"), "has no column for the protocol 'mask-set'"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_is_read(call, flags, message):
@@ -114,7 +136,7 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_read(call, flags, me
 def test_tables_fit_a_terminal_of_eighty_columns():
     full = Standing(0.625, 0.012, 123, Gain(0.034, (-0.012, 0.056)), 12.25)
     for ablation in ABLATIONS.values():
-        row = {protocol.value.replace("-", "_"): full for protocol in ablation.protocols}
+        row = {protocol.column: full for protocol in ablation.protocols}
         found = {variant.name: row for variant in ablation.variants}
         for table in (dice_table, gain_table):
             console = Console(width=80, record=True, file=StringIO())

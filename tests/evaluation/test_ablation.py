@@ -1,5 +1,7 @@
 """Variants change what they say and nothing else, and are scored by the same harness."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -15,10 +17,11 @@ from medsam2.evaluation.ablation import (
     VariedSegmenter,
     run_ablation,
 )
-from medsam2.evaluation.protocol_options import DEFAULT_OPTIONS
+from medsam2.evaluation.protocol_options import DEFAULT_OPTIONS, ProtocolOptions
 from medsam2.evaluation.protocols import Protocol, run_of
 from medsam2.evaluation.run_log import RunLog
 from medsam2.evaluation.simulated_prompts import PromptKind, volume_prompts
+from medsam2.evaluation.volume_metrics import VolumeMetric, VolumeMetrics
 from medsam2.memory import MemoryOptions
 from medsam2.metrics import dice
 from medsam2.spatial import Plane
@@ -92,7 +95,7 @@ def test_every_variant_can_be_asked_for(name):
 
 def test_memory_variants_reach_volumes_and_sets(segmenter, cases, how):
     recorder = Recorder(segmenter)
-    runs = list(run_ablation(MEMORY, recorder, cases, how, seeds=2))
+    runs = list(run_ablation(replace(MEMORY, seeds=2), recorder, cases, how))
     assert [(run.variant, run.seed) for run in runs] == [
         ("FIFO", None), ("+ gate", None), ("+ dissimilarity", None), ("+ resampling", 0), ("+ resampling", 1),
         ("+ resampling, not drawn", None), ("confidence", None), ("released", None),
@@ -104,6 +107,18 @@ def test_memory_variants_reach_volumes_and_sets(segmenter, cases, how):
     volume, pictures = runs[0].cases
     assert volume.scores[0].values["mask_volume"] == volume.scores[1].values["box_volume"] == 1.0
     assert pictures.scores[0].values["mask_set"] == 1.0
+
+
+def test_every_run_has_the_options_that_are_asked_for(segmenter, cases, how):
+    recorder = Recorder(segmenter)
+    options = ProtocolOptions(VolumeMetrics((VolumeMetric.IOU,)), share=1.0, templates=2, memory_of_sets="confidence")
+    ablation = Ablation(MEMORY.variants[:2], (Protocol.BOX_SHARE_VOLUME, Protocol.MASK_SET))
+    for run in run_ablation(ablation, recorder, cases, how, options=options):
+        volume, pictures = run.cases
+        assert all(row.values["box_share_volume_iou"] == 1 for row in volume.scores)
+        assert all(row.values["box_share_volume_prompts"] == 7 for row in volume.scores)  # of all slices with the block
+        assert all(row.values["mask_set_std"] == 0 for row in pictures.scores)
+    assert [one.memory for one in recorder.sets] == ["fifo"] * 4 + ["self-sorting"] * 4  # the variant's
 
 
 def test_several_planes_are_scored_by_the_label_map_each_structure_alone(segmenter, case, how):
@@ -132,11 +147,11 @@ def test_progress_counts_all_runs_and_logs_make_a_killed_ablation_go_on(segmente
     def log_of(variant):
         return RunLog(tmp_path / variant.name, {"variant": variant.name})
 
-    run = run_ablation(ablation, segmenter, cases, how, 1, log_of, lambda *now: told.append(now))
+    run = run_ablation(ablation, segmenter, cases, how, log_of, lambda *now: told.append(now))
     first = next(run)
     run.close()
     encoded = segmenter.network.encoded
-    again = run_ablation(ablation, segmenter, cases, how, 1, log_of, lambda *now: told.append(now))
+    again = run_ablation(ablation, segmenter, cases, how, log_of, lambda *now: told.append(now))
     assert [case.to_line() for case in next(again).cases] == [case.to_line() for case in first.cases]
     assert segmenter.network.encoded == encoded  # nothing was run
     assert [one.variant for one in again] == ["+ gate"]

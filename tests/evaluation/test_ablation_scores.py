@@ -45,6 +45,17 @@ def test_means_spread_and_gain_are_those_worked_by_hand():
     assert (plain.seconds, drawn.seconds) == (0.5, 1.0)
 
 
+def test_other_metrics_stand_beside_the_dice_where_they_were_measured():
+    runs = [run("plain", None, 0.5, 0.7), run("drawn", 0, 0.6, 0.7)]
+    for number, one in enumerate(runs):
+        for case in one.cases:
+            case.scores[0].values["mask_volume_hd95"] = 8.0 - number
+    found = standings(Ablation(VARIANTS, BOTH), runs)
+    assert list(found["drawn"]) == ["mask_volume", "mask_volume_hd95"]
+    assert (found["drawn"]["mask_volume_hd95"].mean, found["drawn"]["mask_volume_hd95"].gain.mean) == (7.0, -1.0)
+    assert found["drawn"]["mask_volume_hd95"].seconds is None
+
+
 def test_what_has_no_value_is_left_out():
     assert all("mask_set" not in columns for columns in standings(Ablation(VARIANTS, BOTH), RUNS).values())
 

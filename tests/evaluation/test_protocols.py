@@ -39,7 +39,7 @@ def test_slices_of_a_perfect_segmenter(segmenter, case, how, protocol):
 @pytest.mark.parametrize("protocol", VOLUMES)
 def test_volumes_of_a_perfect_segmenter(segmenter, case, how, protocol):
     scores = PROTOCOLS[protocol](segmenter, case, how)
-    column = protocol.value.replace("-", "_")
+    column = protocol.column
     for values in scores.values():
         assert (values[column], values[f"{column}_false"], values[f"{column}_missed"]) == (1.0, 0.0, 0.0)
         assert values[f"{column}_seconds"] > 0

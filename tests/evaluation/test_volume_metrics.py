@@ -70,7 +70,7 @@ def test_a_missing_package_is_told_before_anything_runs(monkeypatch):
 @pytest.mark.parametrize("protocol", [Protocol.BOX_VOLUME, Protocol.MASK_VOLUME, Protocol.CLICK_VOLUME])
 def test_volumes_of_a_perfect_segmenter(segmenter, case, how, protocol):
     scores = run_of(protocol, ProtocolOptions(VolumeMetrics(EVERY)))(segmenter, case, how)
-    column = protocol.value.replace("-", "_")
+    column = protocol.column
     for values in scores.values():
         assert {name: values[f"{column}_{name}"] for name in ("iou", "hd95", "nsd", "assd")} == {
             "iou": 1.0,

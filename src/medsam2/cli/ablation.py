@@ -15,6 +15,7 @@ from medsam2.evaluation import (
     ABLATIONS,
     Ablation,
     Protocol,
+    ProtocolOptions,
     RunLog,
     Standing,
     Standings,
@@ -25,16 +26,22 @@ from medsam2.evaluation import (
     variant_header,
     write_ablation,
 )
+from medsam2.evaluation.headings import ROWS
 from medsam2.segmenter import Segmenter
 
-HEADINGS = {
-    Protocol.MASK_VOLUME: "mask ->\nvolume",
-    Protocol.BOX_VOLUME: "box ->\nvolume",
-    Protocol.CLICK_VOLUME: "click ->\nvolume",
-    Protocol.MASK_SET: "mask ->\nset",
-    Protocol.BOX_SET: "box ->\nset",
-}
-"""Protocols that settings make a difference to, in the order of the columns; single slices remember nothing."""
+COMPARED = (
+    Protocol.MASK_VOLUME,
+    Protocol.BOX_VOLUME,
+    Protocol.CLICK_VOLUME,
+    Protocol.MASK_SHARE_VOLUME,
+    Protocol.BOX_SHARE_VOLUME,
+    Protocol.CLICK_SHARE_VOLUME,
+    Protocol.MASK_SET,
+    Protocol.BOX_SET,
+    Protocol.MASK_SHARE_SET,
+    Protocol.BOX_SHARE_SET,
+)
+"""Protocols that may be asked for, in the order of the columns; single slices remember nothing."""
 
 NOTHING = "-"
 
@@ -50,7 +57,7 @@ class Asked:
         folder: for the results.
 
     Raises:
-        ConfigurationError: no ablation has that name, a protocol has no use for one, or there is to be no seed.
+        ConfigurationError: no ablation has that name, a protocol is none of its columns, or there is to be no seed.
     """
 
     name: str
@@ -63,25 +70,31 @@ class Asked:
             raise ConfigurationError(f"'{self.name}' cannot be ablated; choose among {', '.join(ABLATIONS)}")
         if self.seeds < 1:
             raise ConfigurationError(f"{self.seeds} seeds were asked for; expected at least 1")
-        allowed = [one for one in HEADINGS if not ABLATIONS[self.name].fused or one.value.endswith("volume")]
+        allowed = [one for one in COMPARED if not ABLATIONS[self.name].fused or one.value.endswith("volume")]
         useless = [one for one in self.protocols or () if one not in allowed]
         if useless:
             raise ConfigurationError(
-                f"--ablate {self.name} makes no difference to the protocol '{useless[0]}'; "
-                f"choose among {', '.join(allowed)}"
+                f"--ablate {self.name} has no column for the protocol '{useless[0]}'; choose among {', '.join(allowed)}"
             )
 
     @property
     def ablation(self) -> Ablation:
         """What is to be run."""
         ablation = ABLATIONS[self.name]
-        return replace(ablation, protocols=self.protocols or ablation.protocols)
+        return replace(ablation, protocols=self.protocols or ablation.protocols, seeds=self.seeds)
 
 
-def ablate(asked: Asked, segmenter: Segmenter, cases: CaseSet, settings: SegmentSettings, out: Output) -> None:
+def ablate(
+    asked: Asked,
+    segmenter: Segmenter,
+    cases: CaseSet,
+    settings: SegmentSettings,
+    options: ProtocolOptions,
+    out: Output,
+) -> None:
     """Run an ablation, print its tables and write its files; one that was interrupted goes on where it was."""
     ablation = asked.ablation
-    header = run_header(segmenter.describe(), cases, ablation.protocols, settings)
+    header = run_header(segmenter.describe(), cases, ablation.protocols, settings, options)
     logs: list[RunLog] = []
 
     def log_of(variant: Variant) -> RunLog:
@@ -93,7 +106,7 @@ def ablate(asked: Asked, segmenter: Segmenter, cases: CaseSet, settings: Segment
 
     runs = []
     with out.progress("evaluating") as progress:
-        for run in run_ablation(ablation, segmenter, cases, settings, asked.seeds, log_of, progress):
+        for run in run_ablation(ablation, segmenter, cases, settings, log_of, progress, options):
             runs.append(run)
             out.detail(f"{run.variant}: done" + ("" if run.seed is None else f" with seed {run.seed}"))
     paths = (asked.folder / f"ablation-{asked.name}.csv", asked.folder / f"ablation-{asked.name}.json")
@@ -136,8 +149,7 @@ def gain_table(ablation: Ablation, found: Standings) -> Table:
 def _columns(found: Standings) -> Mapping[str, str]:
     """The columns that have values, and their headings."""
     known = next(iter(found.values()))
-    headings = {protocol.value.replace("-", "_"): heading for protocol, heading in HEADINGS.items()}
-    return {column: heading for column, heading in headings.items() if column in known}
+    return {one.column: ROWS[one.column].replace("-> ", "->\n") for one in COMPARED if one.column in known}
 
 
 def _dice(one: Standing) -> str:

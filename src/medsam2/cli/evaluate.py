@@ -163,6 +163,8 @@ def evaluate_command(
 
     A run that was interrupted goes on where it was if it is started again with the same flags.
     """
+    if ablation and (html or table):
+        raise ConfigurationError("--ablate has tables of its own; leave --html and --paper-table out")
     compared = None if table is None else paper_table(table)
     protocols = compared.protocols if compared and protocol == ALL_PROTOCOLS else parse_protocols(protocol)
     measured = VolumeMetrics(parse_metrics(metrics), tolerance_mm)
@@ -179,7 +181,7 @@ def evaluate_command(
         check_data(compared, chosen, out)
     segmenter = Segmenter.from_pretrained(model, device)
     if asked:
-        ablate(asked, segmenter, chosen, settings, out)
+        ablate(asked, segmenter, chosen, settings, options, out)
         return
     header = run_header(segmenter.describe(), chosen, protocols, settings, options)
     log = RunLog(output / "scores.part.jsonl", header)

@@ -14,6 +14,7 @@ from medsam2.datasets.cases import CaseSet
 from medsam2.engine.set_result import ImageMask, SetSettings
 from medsam2.engine.volume_run import SegmentationResult, SegmentSettings, slice_index
 from medsam2.evaluation.harness import Progress, evaluate
+from medsam2.evaluation.protocol_options import DEFAULT_OPTIONS, ProtocolOptions
 from medsam2.evaluation.protocols import Protocol
 from medsam2.evaluation.run_log import RunLog, ScoredCase
 from medsam2.evaluation.volume_judging import FoundSlice, Segmenting
@@ -60,11 +61,13 @@ class Ablation:
         variants: the others are compared with the first.
         protocols: what is asked of each.
         fused: volumes are scored by their label map, which is made of several planes, each structure on its own.
+        seeds: runs of a variant that draws, at least 1.
     """
 
     variants: tuple[Variant, ...]
     protocols: tuple[Protocol, ...]
     fused: bool = False
+    seeds: int = 3
 
 
 def _self_sorting(**options: Any) -> dict[str, Any]:
@@ -184,9 +187,9 @@ def run_ablation(
     segmenter: SegmentingWhole,
     cases: CaseSet,
     settings: SegmentSettings,
-    seeds: int,
     log_of: Callable[[Variant], RunLog | None] = lambda _: None,
     progress: Progress | None = None,
+    options: ProtocolOptions = DEFAULT_OPTIONS,
 ) -> Iterator[VariantRun]:
     """Score all cases under each variant.
 
@@ -195,19 +198,19 @@ def run_ablation(
         segmenter: what is evaluated.
         cases: what it is evaluated on.
         settings: that the variants change.
-        seeds: runs of a variant that draws, at least 1.
         log_of: gives the log of a run, from its variant with its seed.
         progress: told how far all runs are together.
+        options: what the protocols leave open; the same in all runs.
 
     Yields:
         Each run when it is done.
     """
-    planned = [run for variant in ablation.variants for run in variant.seeded(seeds)]
+    planned = [run for variant in ablation.variants for run in variant.seeded(ablation.seeds)]
     for number, (seed, variant) in enumerate(planned):
         told = None if progress is None else _share(progress, number, len(planned))
         varied = VariedSegmenter(segmenter, variant, ablation.fused)
         log = log_of(variant)
-        scored = tuple(evaluate(varied, cases, ablation.protocols, settings, log, told))
+        scored = tuple(evaluate(varied, cases, ablation.protocols, settings, log, told, options))
         yield VariantRun(variant.name, seed, scored)
 
 

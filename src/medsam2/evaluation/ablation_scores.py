@@ -11,6 +11,7 @@ from typing import Any
 
 from medsam2.errors import FormatError
 from medsam2.evaluation.ablation import Ablation, Variant, VariantRun
+from medsam2.evaluation.headings import MEASURES
 from medsam2.evaluation.intervals import bootstrap_interval
 from medsam2.evaluation.run_log import ScoredCase
 from medsam2.evaluation.score_files import DECIMALS, set_facts
@@ -76,9 +77,10 @@ def by_variant(runs: Iterable[VariantRun]) -> dict[str, list[VariantRun]]:
 
 
 def standings(ablation: Ablation, runs: Iterable[VariantRun]) -> Standings:
-    """Each variant's columns; a column without any value is left out."""
+    """Each variant's columns, Dice and the other metrics that were asked for; one without any value is left out."""
     grouped = by_variant(runs)
-    columns = [protocol.value.replace("-", "_") for protocol in ablation.protocols]
+    endings = ("", *(f"_{metric}" for metric in MEASURES))
+    columns = [f"{protocol.column}{ending}" for protocol in ablation.protocols for ending in endings]
     first = ablation.variants[0].name
     return {
         name: {

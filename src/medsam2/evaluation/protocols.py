@@ -58,6 +58,11 @@ class Protocol(StrEnum):
     BOX_SHARE_SET = "box-share-set"
     MASK_SHARE_SET = "mask-share-set"
 
+    @property
+    def column(self) -> str:
+        """Of its Dice in the scores; the names of its other columns begin with that."""
+        return self.value.replace("-", "_")
+
 
 ONE_PROMPT = tuple(Protocol)[:8]
 """Those that prompt one slice or picture: what is run where nothing else is asked for."""

@@ -66,15 +66,9 @@ def worst_of(scored: Sequence[ScoredCase], column: str, count: int = WORST_SHOWN
 def shown_column(scored: Sequence[ScoredCase]) -> str | None:
     """The Dice by which the worst are chosen: of the first protocol that can be shown; None if there is none."""
     for protocol in (*STREAMED, *ON_SLICE):
-        column = column_of(protocol)
-        if any(is_known(row.values, column) for case in scored for row in case.scores):
-            return column
+        if any(is_known(row.values, protocol.column) for case in scored for row in case.scores):
+            return protocol.column
     return None
-
-
-def column_of(protocol: Protocol) -> str:
-    """The column of a protocol's Dice."""
-    return protocol.value.replace("-", "_")
 
 
 def draw_worst(
