@@ -6,6 +6,7 @@ from medsam2.errors import FormatError
 from medsam2.evaluation.challenge_table import HEADINGS, challenge_rows, write_challenge_table
 from medsam2.evaluation.run_log import ScoredCase
 from medsam2.evaluation.scores import StructureScores
+from medsam2.evaluation.volume_judging import STRUCTURES_AT_ONCE
 
 
 def scored(name, *structures):
@@ -35,6 +36,14 @@ def test_structures_are_averaged_before_a_poor_dice_voids_the_surface():
     assert row.dsc == pytest.approx((0.3,) * 6)
     assert row.nsd == pytest.approx((0.6,) * 6)
     assert row.structures == 2
+
+
+def test_the_time_is_that_of_all_structures_which_went_through_in_chunks():
+    case = scored("a", *[((0.5,) * 6, (0.75,) * 6)] * (2 * STRUCTURES_AT_ONCE + 1))
+    for number, row in enumerate(case.scores):
+        row.values["clicks5_volume_seconds"] = (12.0, 20.0, 3.0)[number // STRUCTURES_AT_ONCE]
+    (row,) = challenge_rows([case])
+    assert (row.seconds, row.structures) == (35.0, 33)
 
 
 def test_the_file_has_the_challenge_s_columns(tmp_path):

@@ -16,7 +16,7 @@ from medsam2.evaluation.intervals import bootstrap_interval
 from medsam2.evaluation.run_log import ScoredCase
 from medsam2.evaluation.score_files import DECIMALS, set_facts
 from medsam2.evaluation.scores import StructureScores, is_known
-from medsam2.evaluation.volume_judging import STRUCTURES_AT_ONCE
+from medsam2.evaluation.volume_judging import seconds_of_case
 from medsam2.files import written_whole
 from medsam2.memory import MemoryOptions
 from medsam2.reporting import write_report
@@ -131,7 +131,7 @@ def _seconds(cases: Sequence[ScoredCase], column: str, fused: bool) -> float | N
     for case in cases:
         known = [row.values[f"{column}_seconds"] for row in case.scores if f"{column}_seconds" in row.values]
         if known:
-            times.append(sum(known[::STRUCTURES_AT_ONCE]) * case.slices if fused else mean(known))
+            times.append(seconds_of_case(known) * case.slices if fused else mean(known))
     return mean(times) if times else None
 
 

@@ -14,6 +14,7 @@ from medsam2.errors import FormatError
 from medsam2.evaluation.corrective_clicks import CLICKS, COLUMN
 from medsam2.evaluation.run_log import ScoredCase
 from medsam2.evaluation.scores import is_known
+from medsam2.evaluation.volume_judging import seconds_of_case
 from medsam2.files import written_whole
 
 LEAST_DSC = 0.2
@@ -40,7 +41,7 @@ class ChallengeRow:
 
     Attributes:
         case: its name.
-        seconds: of all answers.
+        seconds: of all answers, for all structures.
         dsc: mean Dice of each answer.
         nsd: mean normalised surface Dice of each answer, at 2 mm.
         structures: how many.
@@ -79,7 +80,8 @@ def _row(case: ScoredCase) -> ChallengeRow | None:
     dsc = tuple(mean(one[f"{COLUMN}_dsc_{number}"] for one in values) for number in ANSWERS)
     nsd = tuple(mean(one[f"{COLUMN}_nsd_{number}"] for one in values) for number in ANSWERS)
     kept = tuple(surface if volume > LEAST_DSC else 0.0 for volume, surface in zip(dsc, nsd, strict=True))
-    return ChallengeRow(case.name, values[0][f"{COLUMN}_seconds"], dsc, kept, len(values))
+    seconds = seconds_of_case([one[f"{COLUMN}_seconds"] for one in values])
+    return ChallengeRow(case.name, seconds, dsc, kept, len(values))
 
 
 def write_challenge_table(rows: Sequence[ChallengeRow], path: Path) -> None:
