@@ -136,6 +136,27 @@ def test_a_check_writes_the_plan_of_a_new_run_and_nothing_into_another(call, wei
     assert contents(tmp_path / "run") == before
 
 
+def test_cases_that_are_too_small_are_named_before_training(call, weights, tmp_path):
+    write_folder(tmp_path / "scans")
+    labels = np.zeros((4, 120, 100), np.uint8)
+    labels[1, 60, 50] = 1
+    for name in ("speck", "speckle"):
+        write_nifti(tmp_path / "scans" / "images" / f"{name}.nii.gz", labels.astype(np.int16))
+        write_nifti(tmp_path / "scans" / "labels" / f"{name}.nii.gz", labels)
+    flags = ["--data", tmp_path / "scans", "--start", weights, "--steps", 1, "--set", "data.validation_share=0", *SMALL]
+    code, out, err = call("finetune-volume", *flags, "--check")
+    assert (code, "on 4 cases" in out) == (0, True)
+    assert "no structure of 2 cases is large enough" in err
+    assert "(speck, speckle)" in err
+    assert call("finetune-volume", *flags)[0] == 0
+    for name in "ab":
+        for folder in ("images", "labels"):
+            (tmp_path / "scans" / folder / f"{name}.nii.gz").unlink()
+    code, _, err = call("finetune-volume", *flags, "-o", tmp_path / "other", "--check")
+    assert (code, "no structure of the 2 cases (speck, ...) fills 0.153%" in err) == (2, True)
+    assert not (tmp_path / "other" / "recipe.json").exists()
+
+
 def test_a_second_run_in_the_same_folder_is_refused(call, weights, tmp_path):
     write_folder(tmp_path / "scans")
     with RunFolder(tmp_path / "run").owned():

@@ -12,7 +12,6 @@ from medsam2.datasets import Case, CaseSource
 from medsam2.errors import ShapeError
 from medsam2.frames import IMAGE_MEAN, IMAGE_STD, FrameStack, choose_window
 from medsam2.spatial import Geometry, Segmentation, Volume
-from medsam2.training import case_clips
 from medsam2.training.augmentation import Augmentation
 from medsam2.training.case_clips import CaseClips, CaseShelf, _places
 from medsam2.training.draws import Lane
@@ -117,25 +116,6 @@ def test_gaps_are_drawn_up_to_the_longest():
     assert {clips.batch(number).steps for number in range(12)} == {(0, 1, 2), (0, 2, 4), (0, 3, 6)}
 
 
-def test_cases_are_read_when_wanted_and_the_last_ones_stay():
-    reads = []
-    shelf = CaseShelf([source_of(f"v{number}", reads) for number in range(3)], 2)
-    for index in (0, 1, 0, 2, 0, 1):
-        assert shelf[index].case.name == f"v{index}"
-    assert reads == ["v0", "v1", "v2", "v1"]
-
-
-def test_the_window_is_chosen_once_a_case(monkeypatch):
-    chosen = []
-    monkeypatch.setattr(
-        case_clips, "choose_window", lambda volume, setting: chosen.append(setting) or choose_window(volume, setting)
-    )
-    clips = clips_of(volumes(2), window="full")
-    for number in range(4):
-        clips.batch(number)
-    assert chosen == ["full", "full"]
-
-
 @given(st.integers(1, 9), st.integers(0, 8), st.lists(st.integers(0, 30), min_size=1, max_size=5), st.booleans())
 def test_a_short_volume_is_gone_through_to_and_fro(frames, first, steps, backward):
     first %= frames
@@ -147,16 +127,70 @@ def test_a_short_volume_is_gone_through_to_and_fro(frames, first, steps, backwar
     assert len(set(walked)) == frames
 
 
-def test_too_small_structures_are_named():
+def speck(name, side=1, length=1, reads=None):
+    """A case of 200 x 200 pixels with `side` times `length` of them labelled, on one slice."""
     labels = np.zeros((4, 200, 200), np.uint8)
-    labels[2, 100, 100] = 1
+    labels[2, 100 : 100 + side, 20 : 20 + length] = 1
     geometry = Geometry(labels.shape, np.diag([1.0, 1.0, 3.0, 1.0]))
-    case = Case("speck", Volume(labels.astype(np.float32), geometry), Segmentation(labels, geometry), {1: "a"})
-    source = CaseSource("speck", lambda: case)
+    case = Case(name, Volume(labels.astype(np.float32), geometry), Segmentation(labels, geometry), {1: "a"})
+
+    def load():
+        if reads is not None:
+            reads.append(name)
+        return case
+
+    return CaseSource(name, load)
+
+
+def test_cases_without_anything_to_prompt_are_left_out():
+    reads = []
+    clips = clips_of([*(speck(f"speck{number}", reads=reads) for number in range(11)), *volumes(1)])
+    assert clips.left_out() == [f"speck{number}" for number in range(11)]
+    for number in range(6):
+        assert clips.batch(number).truth[:, 0].flatten(1).any(1).all()
+    assert sorted(reads) == sorted(f"speck{number}" for number in range(11))  # each once: it is remembered
+
+
+def test_what_is_drawn_does_not_depend_on_what_is_remembered():
+    known, new = (clips_of([speck("speck"), *volumes(2)], augmentation=Augmentation()) for _ in range(2))
+    known.left_out()
+    assert all(same(known.batch(number), new.batch(number)) for number in range(6))
+
+
+def test_if_no_case_can_be_prompted_that_is_told():
+    clips = clips_of([speck("a"), speck("b")])
     with pytest.raises(
-        ShapeError, match=r"speck: no structure is large enough to be prompted at 32 pixels.*batch\.size"
+        ShapeError, match=r"no structure of the 2 cases \(a, \.\.\.\) fills 0\.153% of a frame.*crop the images"
     ):
-        clips_of([source]).batch(0)
+        clips.left_out()
+    thread = clips_of([speck("thread", 1, 150)])  # large enough, but too thin for 32 pixels
+    assert thread.left_out() == []
+    with pytest.raises(ShapeError, match=r"thread: no structure can be prompted at 32 pixels.*raise 'batch\.size'"):
+        thread.batch(0)
+
+
+def test_from_near_the_least_share_is_that_of_what_is_looked_at():
+    shape = BatchShape(1, 3, 1, 32, canvas=200)
+    small = speck("lesion", 6, 6)  # 0.09 % of the frame
+    assert clips_of([small], shape, focused=True).left_out() == []
+    found = [clips_of([small], shape, focused=True).batch(number) for number in range(8)]
+    assert all(batch.truth[0, 0].sum() >= 0.00153 * 32**2 for batch in found)
+    pictures = [clips_of([small, small], shape, focused=focused, ordered=False) for focused in (False, True)]
+    for clips in pictures:  # which are looked at whole
+        with pytest.raises(ShapeError, match="where it is looked at whole"):
+            clips.left_out()
+
+
+def test_one_large_structure_among_many_small_ones_is_found():
+    labels = np.zeros((4, 200, 200), np.uint8)
+    for label in range(1, 60):
+        labels[2, 3 * label, 5] = label
+    labels[0, 50:100, 50:100] = 60
+    geometry = Geometry(labels.shape, np.diag([1.0, 1.0, 3.0, 1.0]))
+    names = dict.fromkeys(range(1, 61), "x")
+    case = Case("many", Volume(labels.astype(np.float32), geometry), Segmentation(labels, geometry), names)
+    clips = clips_of([CaseSource("many", lambda: case)], BatchShape(1, 1, 1, 32))
+    assert all(clips.batch(number).truth[0, 0].sum() > 30 for number in range(12))
 
 
 def test_a_focused_network_gets_regions_that_hold_what_is_prompted():

@@ -1,7 +1,12 @@
 """Lessons: tasks take turns, stages follow each other, lanes are shared out, and a run goes on where it was."""
 
+from dataclasses import replace
+
+import pytest
 import torch
 
+from medsam2.errors import ShapeError
+from medsam2.training.case_shelf import Extent
 from medsam2.training.lessons import Lessons
 from training.tiny_runs import data_of, recipe_of
 
@@ -66,3 +71,13 @@ def test_synthetic_lessons_need_no_cases():
     recipe = recipe_of(data={"source": "synthetic"}, augmentation=None)
     (lesson,) = Lessons(recipe, None, Place()).at(0, 0)
     assert lesson.batch.truth.shape == (2, 2, 32, 32)
+
+
+def test_cases_that_are_too_small_for_a_task_are_named():
+    data = data_of(3)
+    tiny, large = Extent(1, (200, 200)), Extent(900, (200, 200))
+    some = replace(data, extents={"case0": tiny, "case1": large, "case2": tiny})
+    assert Lessons(recipe_of(stages=TWO_STAGES), some, Place()).left_out == ["case0", "case2"]
+    none = replace(data, extents=dict.fromkeys(("case0", "case1", "case2"), tiny))
+    with pytest.raises(ShapeError, match=r"no structure of the 3 cases \(case0, \.\.\.\) fills"):
+        Lessons(recipe_of(), none, Place())

@@ -49,6 +49,11 @@ def test_a_recipe_comes_back_from_its_own_file():
         ({"data": {"validation_share": 1.0}}, "expected a share below 1"),
         ({"data": {"training": "validation"}}, "expected two splits"),
         ({"data": {"longest_gap": 0}}, r"'data\.longest_gap' is 0"),
+        (
+            {"data": {"window": "abdomenn"}},
+            r"'data\.window': there is no window \"abdomenn\".*Did you mean \"abdomen\"",
+        ),
+        ({"data": {"window": "0,40"}}, r"'data\.window': window \"0,40\" has the width 0"),
         ({"augmentation": {"flip": 2}}, r"'augmentation\.flip' is 2.0; expected a share"),
         ({"augmentation": {"scale": [2, 1]}}, r"'augmentation\.scale' is 2.0\.\.1.0"),
         ({"precision": "float16"}, "'precision' is 'float16'; expected one of float32, bfloat16"),
@@ -57,6 +62,11 @@ def test_a_recipe_comes_back_from_its_own_file():
 def test_what_cannot_be_is_refused(changes, message):
     with pytest.raises(ConfigurationError, match=message):
         recipe_of(**changes)
+
+
+@pytest.mark.parametrize("window", ["auto", "percentile", "full", "lung", "ct-bone", "400,40"])
+def test_a_window_may_be_any_that_there_is(window):
+    assert recipe_of(data={"window": window}).data.window == window
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=4), st.floats(0, 1), st.floats(0, 1))

@@ -7,6 +7,7 @@ import pytest
 
 from medsam2.datasets import Choice, layout_at, open_dataset
 from medsam2.errors import ConfigurationError, FormatError
+from medsam2.training.case_shelf import Extent, areas_of
 from medsam2.training.recipe import DataSettings
 from medsam2.training.training_data import TrainingData, open_training_data
 from reference.dataset_trees import WRITERS, blocks, write_folder, write_manifest, write_nifti
@@ -38,6 +39,14 @@ def test_patients_to_choose_by_are_taken_out_of_the_training_split(tree):
     assert found.patients.keys() == {"training", "validation", "test"}
     assert found.facts["splits"]["training"]["cases"] == 1
     assert found.facts["licence"]
+
+
+def test_how_large_structures_are_is_noted_when_cases_are_checked(tree):
+    found = opened(f"nnunet:{tree('nnunet')}", channel="T1")
+    assert set(found.extents) == {case.name for case in (*found.training, *found.validation)}
+    for source in found.training:
+        case = source.load()
+        assert found.extents[source.name] == Extent.of(case, areas_of(case))
 
 
 def test_a_set_s_own_validation_split_is_taken(tree):

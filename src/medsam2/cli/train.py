@@ -19,6 +19,8 @@ from medsam2.training.trainer import Trainer
 
 PER_MILLE = 1000
 
+MOST_NAMED = 5
+
 
 def train_command(
     recipe: Annotated[
@@ -67,6 +69,8 @@ def train_command(
         with out.progress("reading all cases") as told:
             trainer = prepare(planned, folder, processes, tensorboard, told)
         out.say(_beginning(planned, trainer))
+        if trainer.is_first and trainer.lessons.left_out:
+            out.warn(_too_small(trainer.lessons.left_out))
         if not check:
             _train(out, trainer)
         elif trainer.is_first and not folder.holds_run:
@@ -88,6 +92,14 @@ def _beginning(recipe: Recipe, trainer: Trainer) -> str:
     cases = f"{len(data.training)} cases, chosen by {len(data.validation)} others" if data else "synthetic anatomy"
     before = f", going on after {trainer.steps}" if trainer.steps else ""
     return f"{recipe.name}: {length} on {cases}{before}; log: {trainer.run.folder.log}"
+
+
+def _too_small(names: list[str]) -> str:
+    shown = ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
+    return (
+        f"no structure of {len(names)} cases is large enough to be prompted where frames are looked at whole; they are "
+        f"left out there ({shown}). Crop the images around what is to be learnt"
+    )
 
 
 def _finish(out: Output, outcome: Outcome, folder: RunFolder) -> None:

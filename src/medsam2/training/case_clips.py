@@ -1,19 +1,17 @@
 """Clips of labelled images: slices of volumes, or pictures without an order."""
 
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from medsam2.datasets import Case, CaseSource
 from medsam2.errors import ShapeError
-from medsam2.frames import IMAGE_MEAN, IMAGE_STD, FrameStack, IntensityWindow, choose_window
+from medsam2.frames import IMAGE_MEAN, IMAGE_STD, FrameStack
+from medsam2.frames.region import LEAST_SIDE
 from medsam2.synthetic import RandomSource
 from medsam2.training.augmentation import Augmentation, augmented
+from medsam2.training.case_shelf import Areas, CaseShelf
 from medsam2.training.clip_loss import ClipBatch
 from medsam2.training.crops import Crop, cut, follow
 from medsam2.training.draws import Lane, draw_index, happens
@@ -21,63 +19,13 @@ from medsam2.training.recipe import DataSettings
 from medsam2.training.synthetic_clips import BatchShape
 
 LEAST_SHARE = 0.00153
-"""Of a frame; what is smaller is not prompted (MedSAM-2 v2, section 4, drops masks below 0.153 %)."""
+"""Of what is looked at; what is smaller is not prompted (MedSAM-2 v2, section 4, drops masks below 0.153 %)."""
 
-ATTEMPTS = 24
-ATTEMPTS_A_CASE = 3
+VIEWS_A_CASE = 3
 """After so many views of a case in which nothing can be prompted, another case is taken."""
 
-
-@dataclass(frozen=True, eq=False)
-class LoadedCase:
-    """A case that is in memory.
-
-    Attributes:
-        case: it.
-        window: the intensities that are shown.
-        areas: by structure, the pixels on each frame, (T,).
-    """
-
-    case: Case
-    window: IntensityWindow
-    areas: Mapping[int, NDArray[np.int64]]
-
-    @property
-    def least_area(self) -> float:
-        """Pixels of a structure that can be prompted."""
-        rows, columns = self.case.view.frame_shape
-        return max(LEAST_SHARE * rows * columns, 1.0)
-
-    def promptable_on(self, frame: int) -> list[int]:
-        """The structures that are large enough on a frame."""
-        return [label for label, area in self.areas.items() if area[frame] >= self.least_area]
-
-
-class CaseShelf:
-    """Cases, read when they are wanted; the last ones stay.
-
-    Args:
-        sources: the cases.
-        capacity: how many stay.
-        window: intensities shown, see `medsam2.frames.choose_window`.
-    """
-
-    def __init__(self, sources: Sequence[CaseSource], capacity: int, window: str = "auto") -> None:
-        self.sources, self.capacity, self.window = sources, capacity, window
-        self._kept: OrderedDict[int, LoadedCase] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self.sources)
-
-    def __getitem__(self, index: int) -> LoadedCase:
-        if index not in self._kept:
-            case = self.sources[index].load()
-            areas = {label: np.count_nonzero(case.truth(label), axis=(1, 2)) for label in case.names}
-            self._kept[index] = LoadedCase(case, choose_window(case.volume, self.window), areas)
-        self._kept.move_to_end(index)
-        while len(self._kept) > self.capacity:
-            self._kept.popitem(last=False)
-        return self._kept[index]
+CASES_A_CLIP = 8
+"""So many are tried at least, however few there are."""
 
 
 @dataclass(frozen=True)
@@ -127,18 +75,50 @@ class CaseClips:
         regions = torch.stack([view.regions for view in views]) if self.focused else None
         return ClipBatch(images, masks, clip_of, steps, (self.data.ordered,) * len(views), regions)
 
+    @property
+    def near(self) -> bool:
+        """Frames are looked at through regions around an object; those of several pictures are looked at whole."""
+        return self.focused and (self.data.ordered or self.shape.frames == 1)
+
+    def left_out(self) -> list[str]:
+        """Names of the cases that clips never begin with, as nothing in them is large enough to be prompted.
+
+        Raises:
+            ShapeError: those are all.
+        """
+        found = [source.name for index, source in enumerate(self.shelf.sources) if not self._can_begin_with(index)]
+        if len(found) == len(self.shelf):
+            raise ShapeError(
+                f"no structure of the {len(found)} cases ({found[0]}, ...) fills {LEAST_SHARE:.3%} of a frame, the "
+                "least that is prompted where it is looked at whole; crop the images around what is to be learnt, or "
+                "start from weights that look at slices and single pictures from near, as 'starter' does"
+            )
+        return found
+
     def _clip(self, number: int, steps: tuple[int, ...]) -> Crop:
         """Clip `number`."""
         generator = self.lane.generator("clip", number)
-        for attempt in range(ATTEMPTS):
-            index = self._scheduled(number + attempt // ATTEMPTS_A_CASE)
-            found = self._view_of(index, steps, generator)
-            if found is not None:
-                return found
+        for turn in range(max(CASES_A_CLIP, 2 * len(self.shelf))):  # from anywhere in an epoch, that is every case
+            index = self._scheduled(number + turn)
+            for view in range(VIEWS_A_CASE if self._can_begin_with(index) else 0):
+                found = self._view_of(index, steps, view > 0, generator)
+                if found is not None:
+                    return found
         raise ShapeError(
-            f"{self.shelf.sources[index].name}: no structure is large enough to be prompted at {self.shape.size} "
-            f"pixels, nor in the {ATTEMPTS // ATTEMPTS_A_CASE - 1} cases before it; raise 'batch.size'"
+            f"{self.shelf.sources[index].name}: no structure can be prompted at {self.shape.size} pixels, nor in any "
+            f"other of the {len(self.shelf)} cases; raise 'batch.size', or crop the images around what is to be learnt"
         )
+
+    def _can_begin_with(self, index: int) -> bool:
+        """Whether a structure of a case is large enough."""
+        extent = self.shelf.extent(index)
+        return extent.largest >= self._least_area(extent.frame_shape)
+
+    def _least_area(self, frame_shape: tuple[int, int]) -> float:
+        """Pixels of a structure on a frame that can be prompted: where it is looked at from near, from nearest."""
+        rows, columns = frame_shape
+        share = (min(LEAST_SIDE, self.side) / self.side) ** 2 if self.near else 1.0
+        return max(LEAST_SHARE * rows * columns * share, 1.0)
 
     def _scheduled(self, number: int) -> int:
         """The case that a clip begins with: every epoch has its own order."""
@@ -146,14 +126,14 @@ class CaseClips:
         order = torch.randperm(len(self.shelf), generator=self.lane.generator("epoch", epoch))
         return int(order[place])
 
-    def _view_of(self, index: int, steps: tuple[int, ...], generator: Generator) -> Crop | None:
+    def _view_of(self, index: int, steps: tuple[int, ...], again: bool, generator: Generator) -> Crop | None:
         """A clip that begins with a case, if a structure can be prompted there after all changes."""
-        shots, labels = self._chosen(index, steps, generator)
+        shots, labels = self._chosen(index, steps, again, generator)
         images = torch.stack([self._image(shot) for shot in shots])
         masks = torch.stack([torch.stack([self._mask(shot, label) for shot in shots]) for label in labels])
         if self.augmentation is not None:
             images, masks = augmented(images, masks, self.augmentation, self.data.ordered, generator)
-        masks = _promptable(masks)
+        masks = _promptable(masks, 0.0 if self.near else LEAST_SHARE)
         if not len(masks):
             return None
         view = Crop(images, masks, torch.empty(0))
@@ -166,11 +146,18 @@ class CaseClips:
             return None
         return replace(view, masks=view.masks[torch.arange(self.shape.objects) % len(view.masks)])
 
-    def _chosen(self, index: int, steps: tuple[int, ...], generator: Generator) -> tuple[list[Shot], list[int]]:
-        """The frames of a clip, and the structures that are prompted on the first of them."""
+    def _chosen(
+        self, index: int, steps: tuple[int, ...], again: bool, generator: Generator
+    ) -> tuple[list[Shot], list[int]]:
+        """The frames of a clip, and the structures that are prompted on the first of them.
+
+        When chosen again, it is among the structures that are large enough somewhere.
+        """
         loaded = self.shelf[index]
-        first = _first_frame(loaded, generator)
-        labels = loaded.promptable_on(first) or list(loaded.areas)
+        least = self._least_area(loaded.case.view.frame_shape)
+        areas = {label: area for label, area in loaded.areas.items() if not again or area.max() >= least}
+        first = _first_frame(areas, least, generator)
+        labels = [label for label, area in areas.items() if area[first] >= least] or list(areas)
         order = torch.randperm(len(labels), generator=generator).tolist()
         chosen = [labels[place] for place in order[: self.shape.objects]]
         if self.data.ordered:
@@ -201,17 +188,17 @@ class CaseClips:
         return FrameStack(loaded.case.volume, loaded.case.view, loaded.window, self.side)
 
 
-def _promptable(masks: Tensor) -> Tensor:
-    """Those of the masks (O, T, S, S) that are large enough on the first frame."""
-    least = max(LEAST_SHARE * masks.shape[-1] * masks.shape[-2], 1)
+def _promptable(masks: Tensor, share: float = LEAST_SHARE) -> Tensor:
+    """Those of the masks (O, T, S, S) that fill a share of the first frame, or at least a pixel."""
+    least = max(share * masks.shape[-1] * masks.shape[-2], 1)
     return masks[masks[:, 0].flatten(1).sum(1) >= least]
 
 
-def _first_frame(loaded: LoadedCase, generator: Generator) -> int:
-    """A frame on which a structure, any with the same chance, is large enough; else where it is largest."""
-    labels = list(loaded.areas)
-    area = loaded.areas[labels[draw_index(len(labels), generator)]]
-    frames = np.flatnonzero(area >= loaded.least_area)
+def _first_frame(areas: Areas, least: float, generator: Generator) -> int:
+    """A frame on which a structure, any with the same chance, is large enough; else where any is largest."""
+    labels = list(areas)
+    area = areas[labels[draw_index(len(labels), generator)]]
+    frames = np.flatnonzero(area >= least)
     return int(frames[draw_index(len(frames), generator)]) if len(frames) else int(area.argmax())
 
 

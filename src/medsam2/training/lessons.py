@@ -13,6 +13,8 @@ from medsam2.training.processes import Processes
 from medsam2.training.recipe import Recipe, Task
 
 if TYPE_CHECKING:  # reading images takes packages that synthetic anatomy does without
+    from medsam2.training.case_clips import CaseClips
+    from medsam2.training.case_shelf import CaseShelf
     from medsam2.training.training_data import TrainingData
 
 
@@ -42,6 +44,9 @@ class Lessons:
         data: the cases; None: synthetic anatomy.
         processes: this one and the others.
         focused: the network looks at objects through regions (`NetworkConfig.focus`).
+
+    Raises:
+        ShapeError: of a task no case can be prompted.
     """
 
     def __init__(
@@ -51,6 +56,8 @@ class Lessons:
         self.lanes = recipe.accumulate * processes.count
         self.drawn: dict[str, int] = {}
         """By stage and task, the batches that each lane has had so far: with it a run goes on."""
+        self.left_out = self._left_out()
+        """Cases with which clips of some task never begin, as nothing in them is large enough to be prompted."""
         self._stage = -1
         self._sources: list[list[ClipSource]] = []
 
@@ -91,16 +98,31 @@ class Lessons:
             ]
         return self._case_sources(tasks, lanes, self.data)
 
+    def _left_out(self) -> list[str]:
+        if self.data is None:
+            return []
+        shelf = self._shelf(self.data)
+        tasks = {task.batch: task for stage in self.recipe.stages for task in stage.tasks}
+        found = {name for task in tasks.values() for name in self._clips(shelf, task, Lane(0, (0, 0))).left_out()}
+        return [source.name for source in self.data.training if source.name in found]
+
     def _case_sources(
         self, tasks: tuple[Task, ...], lanes: list[list[Lane]], data: "TrainingData"
     ) -> list[list[ClipSource]]:
-        from medsam2.training.case_clips import CaseClips, CaseShelf
-
-        recipe, thread = self.recipe, ThreadPoolExecutor(1)
-        shelf = CaseShelf(data.training, recipe.data.cases_in_memory, recipe.data.window)
+        shelf, thread = self._shelf(data), ThreadPoolExecutor(1)
 
         def source(task: Task, lane: Lane) -> ClipSource:
-            clips = CaseClips(shelf, task.batch, recipe.data, recipe.augmentation, lane, self.focused)
-            return AheadOfTime(clips, self.processes.device, thread)
+            return AheadOfTime(self._clips(shelf, task, lane), self.processes.device, thread)
 
         return [[source(task, lane) for lane in own] for task, own in zip(tasks, lanes, strict=True)]
+
+    def _shelf(self, data: "TrainingData") -> "CaseShelf":
+        from medsam2.training.case_shelf import CaseShelf
+
+        settings = self.recipe.data
+        return CaseShelf(data.training, settings.cases_in_memory, settings.window, data.extents)
+
+    def _clips(self, shelf: "CaseShelf", task: Task, lane: Lane) -> "CaseClips":
+        from medsam2.training.case_clips import CaseClips
+
+        return CaseClips(shelf, task.batch, self.recipe.data, self.recipe.augmentation, lane, self.focused)

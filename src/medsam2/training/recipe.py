@@ -4,9 +4,13 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Literal
 
+import numpy as np
+
 from medsam2.errors import ConfigurationError
+from medsam2.frames import choose_window
 from medsam2.network import NetworkConfig
 from medsam2.network.config import SIZE_MULTIPLE, Precision
+from medsam2.spatial import Geometry, Volume
 from medsam2.training.augmentation import Augmentation
 from medsam2.training.clip_loss import ClipSettings
 from medsam2.training.synthetic_clips import BatchShape
@@ -18,6 +22,9 @@ SCRATCH = "scratch"
 """As `start`: no weights."""
 
 ROUNDING = 1e-6
+
+ANY_VOLUME = Volume(np.zeros((1, 1, 1), np.float32), Geometry((1, 1, 1), np.eye(4)))
+"""To try a window on: whether there is such a window does not depend on the volume."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,10 @@ class DataSettings:
         if self.training == self.validation:
             raise ConfigurationError(f"'{self.training}' is to be trained on and chosen by; expected two splits")
         _at_least(1, {"data.longest_gap": self.longest_gap, "data.cases_in_memory": self.cases_in_memory})
+        try:
+            choose_window(ANY_VOLUME, self.window)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"'data.window': {error}") from error
 
 
 @dataclass(frozen=True)

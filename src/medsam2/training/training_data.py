@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from medsam2.datasets import (
+    Case,
     CaseSet,
     CaseSource,
     Choice,
@@ -17,8 +19,10 @@ from medsam2.datasets import (
     read_splits,
     split_by_patient,
 )
+from medsam2.datasets.layout import Tree
 from medsam2.datasets.splits import names_sha256
 from medsam2.errors import ConfigurationError, FormatError
+from medsam2.training.case_shelf import Extent, areas_of
 from medsam2.training.recipe import DataSettings
 
 Progress = Callable[[int, int], None]
@@ -37,12 +41,14 @@ class TrainingData:
         validation: cases to choose by; may be none.
         facts: origin, licence and the splits' hashes, for the record.
         patients: by split, those of the whole set.
+        extents: by name of a case how large its structures are.
     """
 
     training: tuple[CaseSource, ...]
     validation: tuple[CaseSource, ...]
     facts: dict[str, Any] = field(default_factory=dict)
     patients: dict[str, list[str]] = field(default_factory=dict)
+    extents: dict[str, Extent] = field(default_factory=dict)
 
     def spread_validation(self, count: int | None) -> tuple[CaseSource, ...]:
         """Cases to choose by, `count` of them evenly spread; None: all."""
@@ -61,6 +67,8 @@ def open_training_data(settings: DataSettings, progress: Progress | None = None)
         ConfigurationError: there is no such split, or too few patients for two.
     """
     layout, path = layout_at(settings.source)
+    extents: dict[str, Extent] = {}
+    layout = _measuring(layout, extents)
     every = _all_cases(layout, path, settings)
     named = {case.split for case in every if case.split is not None}
     chosen = settings.training if named else None
@@ -71,7 +79,23 @@ def open_training_data(settings: DataSettings, progress: Progress | None = None)
     elif settings.validation_share:
         training, validation = _dealt(found, settings)
     patients = _patients(every, training, validation)
-    return TrainingData(training, validation, _facts(found, training, validation), patients)
+    return TrainingData(training, validation, _facts(found, training, validation), patients, extents)
+
+
+def _measuring(layout: Layout, extents: dict[str, Extent]) -> Layout:
+    """The layout, noting how large the structures of a case are when it is first read: all are, to be checked."""
+
+    def find(path: Path) -> Tree:
+        tree = layout.find(path)
+        return replace(tree, sources=tuple(replace(one, load=partial(load, one)) for one in tree.sources))
+
+    def load(source: CaseSource) -> Case:
+        case = source.load()
+        if source.name not in extents:
+            extents[source.name] = Extent.of(case, areas_of(case))
+        return case
+
+    return replace(layout, find=find)
 
 
 def _all_cases(layout: Layout, path: Path, settings: DataSettings) -> tuple[CaseSource, ...]:
