@@ -82,7 +82,10 @@ class Task:
 
     def __post_init__(self) -> None:
         shape, prompts = self.batch, self.clip.prompts
-        _at_least(1, {f"batch.{key}": getattr(shape, key) for key in ("clips", "frames", "objects")})
+        _at_least(1, {f"batch.{key}": getattr(shape, key) for key in ("clips", "frames", "objects", "canvas", "looks")})
+        _at_least(0, {"clip.first_frame_corrections": self.clip.first_frame_corrections})
+        _shares({"batch.unordered": shape.unordered, "clip.later_correction": self.clip.later_correction})
+        _shares({"clip.prompts.central": prompts.central})
         if shape.size < 0 or shape.size % SIZE_MULTIPLE:
             raise ConfigurationError(
                 f"'batch.size' is {shape.size} pixels; expected a multiple of {SIZE_MULTIPLE}, or 0: the network's own"
@@ -112,6 +115,8 @@ class Stage:
     def __post_init__(self) -> None:
         if not self.tasks:
             raise ConfigurationError("a stage has no task; expected at least one")
+        if not 0 < self.share <= 1 + ROUNDING:
+            raise ConfigurationError(f"a stage's 'share' is {self.share}; expected more than 0, and at most 1")
 
 
 @dataclass(frozen=True)
@@ -142,6 +147,12 @@ class OptimiserSettings:
                 f"'optimiser' has learning_rate {self.learning_rate}, layer_decay {self.layer_decay}, average "
                 f"{self.average}; expected above 0, in (0, 1], in [0, 1)"
             )
+        if not self.clip_norm > 0 or not self.weight_decay >= 0:
+            raise ConfigurationError(
+                f"'optimiser' has clip_norm {self.clip_norm}, weight_decay {self.weight_decay}; expected above 0, not "
+                "below 0"
+            )
+        _shares({"optimiser.last_rate": self.last_rate})
         _at_least(1, {"optimiser.warm_up_steps": self.warm_up_steps})
 
 
@@ -264,3 +275,9 @@ def _at_least(least: int, values: dict[str, int]) -> None:
     for name, value in values.items():
         if value < least:
             raise ConfigurationError(f"'{name}' is {value}; expected at least {least}")
+
+
+def _shares(values: dict[str, float]) -> None:
+    for name, value in values.items():
+        if not 0 <= value <= 1:
+            raise ConfigurationError(f"'{name}' is {value}; expected a share, 0..1")
