@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 
@@ -60,6 +62,24 @@ def test_faults(tree, problems):
     assert "case 'BraTS-GLI-00002-000' has no labels" in told[0]
     assert "case 'BraTS-GLI-00002-001' has no image t2w; expected all four" in told[1]
     assert "00003-000-seg.nii.gz: has no image; expected t1n, t1c, t2w, t2f" in told[2]
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_two_files_of_one_case_are_named(tmp_path, cases, problems, new):
+    write_brats(tmp_path, new=new)
+    folder = min(tmp_path.iterdir())
+    seg, first = min(folder.glob("*seg.nii.gz")), min(folder.glob("*t1*.nii.gz"))
+    (tmp_path / "twice").mkdir()
+    shutil.copy(seg, tmp_path / "twice" / seg.name)
+    shutil.copy(first, folder / first.name.removesuffix(".gz"))
+    told = problems("brats", tmp_path).splitlines()
+    channel = "t1c" if new else "t1"
+    assert told == [
+        f"{first} and {first.with_suffix('')} are of one case, '{folder.name} {channel}'; expected one file a case",
+        f"{tmp_path / 'twice' / seg.name} and {seg} are of one case, '{folder.name} seg'; expected one file a case",
+    ]
+    with pytest.raises(FormatError, match="expected one file a case"):
+        cases("brats", tmp_path)
 
 
 def test_nothing_there(tmp_path):

@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 from medsam2.errors import FormatError
@@ -28,6 +30,22 @@ def test_faults(tree, problems):
     assert "11.xml: expected marks with an image and an svg of JSON polygons" in told
     assert "12.xml: expected marks" in told
     assert len(told.splitlines()) == 4
+
+
+def test_two_files_of_one_case_are_named(tree, cases, problems):
+    root = tree("ddti")
+    (root / "more").mkdir()
+    for name in ("1.xml", "1_2.jpg"):
+        shutil.copy(root / name, root / "more" / name)
+    (root / "10_1.jpg").rename(root / "10_1.jpeg")
+    shutil.copy(root / "10_1.jpeg", root / "10_1.jpg")
+    told = problems("ddti", root).splitlines()
+    assert len(told) == 3
+    for line, one, other in zip(told, ("more/1.xml", "10_1.jpg", "more/1_2.jpg"), ("1", "10_1", "1_2"), strict=True):
+        assert one in line
+        assert f"are of one case, '{other}'; expected one file a case" in line
+    with pytest.raises(FormatError, match="3 problems"):
+        cases("ddti", root)
 
 
 def test_nothing_there(tmp_path, cases):

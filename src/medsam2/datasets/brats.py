@@ -15,7 +15,16 @@ from collections import defaultdict
 from pathlib import Path
 
 from medsam2.datasets.cases import CaseSource
-from medsam2.datasets.layout import SEE_THE_TERMS, Layout, Tree, file_case, files_below, nothing_found, split_named
+from medsam2.datasets.layout import (
+    SEE_THE_TERMS,
+    Layout,
+    Tree,
+    by_case,
+    file_case,
+    files_below,
+    nothing_found,
+    split_named,
+)
 from medsam2.datasets.structures import Structures
 
 NEW_CHANNELS = ("t1n", "t1c", "t2w", "t2f")
@@ -42,10 +51,11 @@ def find(root: Path) -> Tree:
     Raises:
         FormatError: there are none.
     """
-    new, old = _files_by_case(root, _NEW), _files_by_case(root, _OLD)
+    new, new_twice = _files_by_case(root, _NEW)
+    old, old_twice = _files_by_case(root, _OLD)
     if not new and not old:
         raise nothing_found(root, LOOKS_LIKE)
-    sources, problems = [], []
+    sources, problems = [], [*new_twice, *old_twice]
     for cases, channels, structures in ((new, NEW_CHANNELS, NEW_STRUCTURES), (old, OLD_CHANNELS, OLD_STRUCTURES)):
         for case, files in cases.items():
             faults = _faults(case, files, channels)
@@ -55,12 +65,19 @@ def find(root: Path) -> Tree:
     return Tree(tuple(sources), tuple(problems))
 
 
-def _files_by_case(root: Path, pattern: re.Pattern[str]) -> dict[str, Files]:
+def _files_by_case(root: Path, pattern: re.Pattern[str]) -> tuple[dict[str, Files], list[str]]:
+    """Files by case and channel, and the problem of each channel of a case that has two."""
+
+    def shown(path: Path) -> str | None:
+        match = pattern.fullmatch(path.name)
+        return match and f"{match[1]} {match[2].lower()}"
+
+    files, twice = by_case(files_below(root, ".nii", ".nii.gz"), shown)
     cases: dict[str, Files] = defaultdict(dict)
-    for path in files_below(root, ".nii", ".nii.gz"):
-        if match := pattern.fullmatch(path.name):
-            cases[match[1]][match[2].lower()] = path
-    return dict(sorted(cases.items()))
+    for name, path in files.items():
+        case, _, channel = name.rpartition(" ")
+        cases[case][channel] = path
+    return dict(sorted(cases.items())), twice
 
 
 def _faults(case: str, files: Files, channels: tuple[str, ...]) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from medsam2.datasets.cases import Case, CaseSource
-from medsam2.datasets.layout import SEE_THE_TERMS, Layout, Tree, files_below, nothing_found, split_named
+from medsam2.datasets.layout import SEE_THE_TERMS, Layout, Tree, by_case, files_below, nothing_found, split_named
 from medsam2.datasets.pictures import filled, picture_labels
 from medsam2.datasets.structures import labelled_case
 from medsam2.datasets.tnscui import NODULE
@@ -25,7 +25,7 @@ LOOKS_LIKE = "N.xml and N_K.jpg"
 Outlines = list[list[tuple[float, float]]]
 """Polygons of (x, y), pixels."""
 
-_PICTURE = re.compile(r"(\d+)_(\d+)\.jpe?g", re.IGNORECASE)
+_PICTURE = re.compile(r"\d+_\d+\.jpe?g", re.IGNORECASE)
 
 
 def find(root: Path) -> Tree:
@@ -34,13 +34,12 @@ def find(root: Path) -> Tree:
     Raises:
         FormatError: there are none.
     """
-    tables = {path.stem: path for path in files_below(root, ".xml")}
-    pictures = {
-        (m[1], m[2]): path for path in files_below(root, ".jpg", ".jpeg") if (m := _PICTURE.fullmatch(path.name))
-    }
-    if not tables or not pictures:
+    tables, problems = by_case(files_below(root, ".xml"), lambda file: file.stem)
+    files, twice = by_case(files_below(root, ".jpg", ".jpeg"), _numbered)
+    if not tables or not files:
         raise nothing_found(root, LOOKS_LIKE)
-    problems: list[str] = []
+    pictures = {(patient, k): file for name, file in files.items() for patient, _, k in [name.partition("_")]}
+    problems += twice
     outlines: dict[tuple[str, str], Outlines] = {}
     for patient, table in tables.items():
         try:
@@ -54,6 +53,10 @@ def find(root: Path) -> Tree:
         if outlines.get(key)
     )
     return Tree(sources, tuple(problems))
+
+
+def _numbered(picture: Path) -> str | None:
+    return picture.stem if _PICTURE.fullmatch(picture.name) else None
 
 
 def _unpaired(
