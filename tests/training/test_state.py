@@ -1,6 +1,7 @@
 """A saved state is complete, in small files, and never half of a new one."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -140,6 +141,31 @@ def test_a_part_that_is_something_else_is_named(tmp_path, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(CheckpointError, match=rf"{name}: the training state cannot be read"):
         load_state(tmp_path)
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyError, IndexError, AttributeError, TypeError, EOFError])
+def test_whatever_pytorch_raises_on_a_damaged_part_is_named(tmp_path, monkeypatch, error):
+    save_state(tmp_path, tensors(), {})
+
+    def damaged(*_, **__):
+        raise error("somewhere inside")
+
+    monkeypatch.setattr(state.torch, "load", damaged)
+    with pytest.raises(CheckpointError, match=r"\.pt: the training state cannot be read \(.*somewhere inside"):
+        load_state(tmp_path)
+
+
+def test_parts_are_on_the_disk_before_the_index_names_them(tmp_path, small_parts, monkeypatch):
+    flushed = []
+
+    def flush(number):
+        flushed.append(os.fstat(number).st_ino)
+        assert not (tmp_path / INDEX).exists()
+
+    monkeypatch.setattr(state.os, "fsync", flush)
+    save_state(tmp_path, tensors(), {})
+    names = [*json.loads((tmp_path / INDEX).read_text())["parts"], INDEX]
+    assert flushed == [(tmp_path / name).stat().st_ino for name in names]
 
 
 def test_a_missing_part_is_named(tmp_path):

@@ -1,6 +1,7 @@
 """A run's state on disk: complete after every save, in files small enough to be copied anywhere."""
 
 import json
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,19 @@ PART_BYTES = 15 * 2**20
 """No file of a saved state is much larger than this."""
 
 INDEX = "state.json"
+
+UNREADABLE = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    pickle.UnpicklingError,
+    ValueError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    TypeError,
+)
+"""What PyTorch raises on a damaged file depends on where the damage is, as in `weights.checkpoint_files`."""
 
 SavedState = tuple[dict[str, Tensor], dict[str, Any]]
 """Tensors by name, and facts."""
@@ -33,8 +47,10 @@ def save_state(folder: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) 
     names = [f"state-{turn}-{number:02d}.pt" for number in range(len(parts))]
     for name, part in zip(names, parts, strict=True):
         torch.save(part, folder / name)
+        _reach_disk(folder / name)
     beside = folder / (INDEX + ".part")
     beside.write_text(json.dumps({"turn": turn, "parts": names, "facts": facts}, indent=1))
+    _reach_disk(beside)
     beside.replace(folder / INDEX)
 
 
@@ -51,9 +67,15 @@ def load_state(folder: Path) -> SavedState | None:
     for name in index["parts"]:
         try:
             tensors |= torch.load(folder / name, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        except UNREADABLE as error:
             raise CheckpointError(f"{folder / name}: the training state cannot be read ({error})") from error
     return tensors, index["facts"]
+
+
+def _reach_disk(path: Path) -> None:
+    """Else the index might outlive a failing machine, and the parts that it names not."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def part_of(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
