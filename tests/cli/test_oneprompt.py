@@ -144,7 +144,8 @@ def test_a_mask_prompts_several_objects_and_comes_back_to_the_pixel(call, tmp_pa
     assert code == 0, said
     assert np.array_equal(pixels(out / "a.png"), drawn)
     assert [row["label"] for row in table(out)] == ["1", "4"] * 4
-    assert json.loads((out / "report.json").read_text())["templates"][0]["prompts"]["objects"][0]["masks"]
+    objects = json.loads((out / "report.json").read_text())["templates"][0]["prompts"]["objects"]
+    assert [one["masks"] for one in objects] == [["drawn.png"], ["drawn.png"]]
 
 
 def test_instances_are_told_apart(call, tmp_path):

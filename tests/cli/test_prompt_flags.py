@@ -1,11 +1,13 @@
 """Annotations as prompts; other flags are tested through `medsam2 segment`."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from medsam2.cli.prompt_flags import PromptFlags, collect_prompts
+from medsam2.cli.prompt_flags import PromptFile, PromptFlags, collect_prompts
 from medsam2.errors import FormatError, PromptError
 from medsam2.io import read_volume, write_segmentation
 from medsam2.prompts import BoxPrompt, CoordinateSpace
@@ -38,7 +40,7 @@ def segmentation(volume, names):
 def test_segments_and_rois_become_drawn_slices_with_names_that_differ(volume, tmp_path, file):
     drawn = segmentation(volume, {1: "liver", 4: "cyst", 9: "cyst"})
     write_segmentation(drawn, tmp_path / file)
-    prompts = collect_prompts(flags(tmp_path / file), volume)
+    prompts = collect_prompts(flags(tmp_path / file), volume).prompts
 
     assert prompts.names == {1: "liver", 2: "cyst", 3: "cyst 2"}
     for one, label in zip(prompts.objects, (1, 4, 9), strict=True):
@@ -49,18 +51,18 @@ def test_segments_and_rois_become_drawn_slices_with_names_that_differ(volume, tm
 def test_a_measured_line_becomes_a_box_on_its_slice(source, volume, tmp_path):
     state = presentation_state(tmp_path / "state.dcm", source, {3: [shape("POLYLINE", (1.5, 5.5), (7.5, 5.5))]})
     report = structured_report(tmp_path / "report.dcm", source, [measured(source, 3, [(1, 5), (7, 5)], name="node")])
-    (box,) = collect_prompts(flags(state), volume).objects[0].boxes
+    (box,) = collect_prompts(flags(state), volume).prompts.objects[0].boxes
     # 4.8 mm long, so taken to be 3.6 mm wide: 2.57 rows on each side.
     assert box == BoxPrompt(1, 2, 3, 7, 8, 3)
-    assert collect_prompts(flags(report), volume).objects[0].boxes == (box,)
-    assert collect_prompts(flags(report), volume).names == {1: "node"}
-    assert collect_prompts(flags(state), volume).names == {1: "object 1"}
-    assert collect_prompts(flags(state, "lesion"), volume).names == {1: "lesion"}
+    assert collect_prompts(flags(report), volume).prompts.objects[0].boxes == (box,)
+    assert collect_prompts(flags(report), volume).prompts.names == {1: "node"}
+    assert collect_prompts(flags(state), volume).prompts.names == {1: "object 1"}
+    assert collect_prompts(flags(state, "lesion"), volume).prompts.names == {1: "lesion"}
 
 
 def test_an_arrow_becomes_a_click(source, volume, tmp_path):
     arrow = [shape("POLYLINE", (7.5, 8.5), (3.5, 4.5)), shape("POLYLINE", (3.5, 6.0), (3.5, 4.5), (5.0, 4.5))]
-    prompts = collect_prompts(flags(presentation_state(tmp_path / "state.dcm", source, {3: arrow})), volume)
+    prompts = collect_prompts(flags(presentation_state(tmp_path / "state.dcm", source, {3: arrow})), volume).prompts
     assert [point.index for point in prompts.objects[0].points] == [(3, 4, 3)]
 
 
@@ -98,6 +100,30 @@ def test_annotations_and_other_prompts_are_refused_together(volume, tmp_path):
 
 
 def test_the_report_does_not_name_dicom_files(volume, tmp_path):
-    write_segmentation(segmentation(volume, {}), tmp_path / "Mueller.dcm")
-    given = flags(tmp_path / "Mueller.dcm")
-    assert (given.mask_source, given.other_files) == ("DICOM annotations", {"prompts": Path("DICOM annotations")})
+    drawn = segmentation(volume, {})
+    write_segmentation(drawn, tmp_path / "Mueller.dcm")
+    source = PromptFile(tmp_path / "Mueller.dcm", "DICOM annotations")
+    given = collect_prompts(flags(tmp_path / "Mueller.dcm"), volume)
+    assert given.files == {"prompts": source}
+    assert [one["masks"] for one in given.to_json()["objects"]] == [["DICOM annotations"]] * 3
+
+
+def test_each_mask_has_the_name_of_its_own_file(volume, tmp_path):
+    drawn = segmentation(volume, {})
+    for label, name in ((1, "a.nii.gz"), (4, "b.nii.gz")):
+        write_segmentation(
+            replace(drawn, labels=np.where(drawn.mask(label), label, 0).astype(np.uint8)), tmp_path / name
+        )
+    masks = (tmp_path / "a.nii.gz", tmp_path / "b.nii.gz")
+    given = collect_prompts(PromptFlags((), (), masks, None, CoordinateSpace.VOXEL, None), volume)
+    assert [one["masks"] for one in given.to_json()["objects"]] == [["a.nii.gz"], ["b.nii.gz"]]
+    assert {role: file.path for role, file in given.files.items()} == {"mask 1": masks[0], "mask 2": masks[1]}
+
+    objects = [{"masks": ["b.nii.gz", "a.nii.gz"]}, {"points": [[1, 1, 1, 1]]}, {"masks": ["b.nii.gz"]}]
+    (tmp_path / "p.json").write_text(json.dumps({"objects": objects}))
+    given = collect_prompts(flags(tmp_path / "p.json"), volume)
+    told = given.to_json()["objects"]
+    assert [one.get("masks") for one in told] == [["b.nii.gz", "a.nii.gz"], None, ["b.nii.gz"]]
+    assert {role: file.name for role, file in given.files.items()} == {
+        "mask 1": "b.nii.gz", "mask 2": "a.nii.gz", "prompts": "p.json",
+    }  # fmt: skip

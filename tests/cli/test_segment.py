@@ -158,11 +158,14 @@ def test_prompts_from_json_find_their_masks_beside_the_file(call, drawn, tmp_pat
     prompts = tmp_path / "prompts.json"
     content = {"objects": [{"name": "liver", "label": 7, "masks": ["drawn.nii.gz"]}, {"boxes": [[1, 1, 5, 4, 4, 5]]}]}
     prompts.write_text(json.dumps(content))
-    code, said, out = call("--prompts", prompts)
+    code, said, out = call("--prompts", prompts, "--report", tmp_path / "report.json")
     assert code == 0, said
     assert "liver" in said
     labels = np.asarray(nibabel.load(out).dataobj)
     assert (labels[2:5, 2:6, 3] == 7).all()
+    told = json.loads((tmp_path / "report.json").read_text())
+    assert told["prompts"]["objects"][0]["masks"] == ["drawn.nii.gz"]
+    assert told["input"]["other_files"] == {"mask 1": "drawn.nii.gz", "prompts": "prompts.json"}
 
 
 def test_quiet_says_nothing(call, drawn):

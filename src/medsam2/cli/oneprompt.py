@@ -21,7 +21,7 @@ from medsam2.cli.options import (
     Verbose,
 )
 from medsam2.cli.output import Output
-from medsam2.cli.prompt_flags import MaskLoader, PromptFlags, collect_prompts, read_json
+from medsam2.cli.prompt_flags import GivenPrompts, PromptFlags, collect_prompts, read_json, written_prompts
 from medsam2.cli.set_folder import COCO, REPORT, SHEET, TABLE, SetFolder, SetFormat, run_identity
 from medsam2.engine.set_log import SetLog
 from medsam2.engine.set_result import SetResult, SetSettings
@@ -30,7 +30,7 @@ from medsam2.errors import FormatError, InputError, PromptError
 from medsam2.frames import image_view
 from medsam2.io import ImageFile, find_images
 from medsam2.memory import MemoryOptions
-from medsam2.prompts import CoordinateSpace, PromptSet, prompts_from_json, prompts_to_json
+from medsam2.prompts import CoordinateSpace
 from medsam2.reporting import (
     ContactSheet,
     build_set_report,
@@ -45,7 +45,7 @@ from medsam2.segmenter import DEFAULT_MODEL, Segmenter
 MOST_NAMED = 5
 """Images that the last line names, of those that could not be used."""
 
-Templates = dict[ImageFile, PromptSet]
+Templates = dict[ImageFile, GivenPrompts]
 
 
 def oneprompt(
@@ -105,7 +105,7 @@ def oneprompt(
     found += [image for image in templates if image not in found]
     folder = SetFolder(output, found, name_label_maps(found, output))
     segmenter = Segmenter.from_pretrained(model, device, precision, encoder)
-    prompted = {image.name: one for image, one in templates.items()}
+    prompted = {image.name: one.prompts for image, one in templates.items()}
     log = folder.log(run_identity(segmenter.describe(), asdict(settings), prompted, found))
     run = SetRun(segmenter.network, found, prompted, settings, log)
     out.detail(f"{segmenter.card.name} on {segmenter.network.device}, {len(found)} images")
@@ -115,7 +115,7 @@ def oneprompt(
         out.say(f"going on after {log.count} images of {len(found)} that are done")
     _segment(run, folder, log, out)
     result = _without_folders(run.result(), found)
-    told = {name: prompts_to_json(one, lambda *_: flags.mask_source) for name, one in prompted.items()}
+    told = {image.name: one.to_json() for image, one in templates.items()}
     if format_ is SetFormat.COCO:
         folder.write_coco(result, segmenter.card.name)
     write_image_table(result, output / TABLE, folder.label_maps)
@@ -263,14 +263,14 @@ def name_label_maps(images: Sequence[ImageFile], output: Path) -> dict[str, str]
     return {image.name: image.label_map_name for image in images}
 
 
-def _read_prompts(image: ImageFile, flags: PromptFlags, content: Any = None) -> PromptSet:
+def _read_prompts(image: ImageFile, flags: PromptFlags, content: Any = None) -> GivenPrompts:
     """The prompts on a template: of the flags, or of its part of the prompts file."""
     volume = image.read()
     image_view(volume.geometry, str(image.path))
     if flags.file is None:
         return collect_prompts(flags, volume)
     try:
-        return prompts_from_json(content, volume.geometry, MaskLoader(volume, flags.file.parent))
+        return written_prompts(content, flags.file, volume)
     except PromptError as error:
         raise PromptError(f"{flags.file.name}, on {image.name}: {error}") from error
 

@@ -25,7 +25,7 @@ from medsam2.engine.volume_run import Fusion, SegmentationResult, SegmentSetting
 from medsam2.errors import ConfigurationError
 from medsam2.io import Algorithm, LabelFormat, check_output, read_volume, write_segmentation
 from medsam2.memory import MemoryOptions
-from medsam2.prompts import CoordinateSpace, prompts_to_json
+from medsam2.prompts import CoordinateSpace
 from medsam2.reporting import build_report, result_table
 from medsam2.segmenter import DEFAULT_MODEL, Segmenter
 from medsam2.spatial import Plane
@@ -126,22 +126,23 @@ def segment(
     volume = scan.read(pacs, out)
     check_output(volume, output_file, as_format)
     prompted = volume if template is None else read_volume(template)
-    prompt_set = collect_prompts(flags, prompted, out.warn)
+    given = collect_prompts(flags, prompted, out.warn)
     segmenter = Segmenter.from_pretrained(model, device, precision, encoder)
     out.detail(f"{segmenter.card.name} on {segmenter.network.device}, {volume.geometry.describe()}")
     with out.progress("segmenting") as progress:
         if template is None:
-            result = segmenter.segment(volume, prompt_set, settings, progress)
+            result = segmenter.segment(volume, given.prompts, settings, progress)
         else:
-            result = segmenter.segment_like(volume, prompted, prompt_set, settings, progress)
+            result = segmenter.segment_like(volume, prompted, given.prompts, settings, progress)
     made_by = Algorithm(segmenter.card.name)
     for lost in write_segmentation(result.segmentation, output_file, as_format, made_by):
         out.warn(lost)
-    resolved = prompt_set.resolve(volume.geometry, plane) if template is None else []
-    told = prompts_to_json(prompt_set, lambda *_: flags.mask_source)
-    others = flags.other_files | ({} if template is None else {"template": template})
+    resolved = given.prompts.resolve(volume.geometry, plane) if template is None else []
+    others = {role: file.name for role, file in given.files.items()}
+    if template is not None:
+        others["template"] = template.name
     measured = reports.measured(volume, result)
-    content = build_report(result, volume, segmenter.describe(), told, measured, others)
+    content = build_report(result, volume, segmenter.describe(), given.to_json(), measured, others)
     reports.write(content, volume, result, resolved)
     _tell(out, result, output_file)
     if store and pacs is not None:
