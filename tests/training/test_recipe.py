@@ -95,3 +95,13 @@ def test_the_network_s_own_size_is_filled_in():
     assert [stage.tasks[0].batch.size for stage in found.stages] == [64, 96]
     assert found.side == 96
     assert sized(replace(found, seed=1), 128).side == 96
+
+
+def test_the_last_task_is_what_the_weights_are_for():
+    single, several = (stages({"frames": frames, "size": 32 * frames})[0]["tasks"][0] for frames in (1, 3))
+    pictures = {"source": "x", "ordered": False}
+    recipe = recipe_of(stages=[{"tasks": [single, several]}], data=pictures)
+    assert (recipe.side, recipe.for_sets) == (96, True)
+    recipe = recipe_of(stages=[{"tasks": [several, single]}], data=pictures)
+    assert (recipe.side, recipe.for_sets) == (32, False)
+    assert not recipe_of(stages=[{"tasks": [several]}]).for_sets

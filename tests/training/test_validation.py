@@ -80,3 +80,14 @@ def test_a_set_is_prompted_once_where_clips_have_several(network):
     found = list(trial(network, pictures(3), recipe))
     assert len(found) == 4  # two structures on the two pictures that are not the template
     assert all(0 <= one <= 1 for one in found)
+
+
+def test_a_set_is_spread_over_the_pictures_to_choose_by(network, monkeypatch):
+    tried = []
+    monkeypatch.setattr(module, "PICTURES_OF_A_SET", 3)
+    monkeypatch.setattr(
+        module, "_from_one_picture", lambda network, sources, recipe: tried.extend(one.name for one in sources) or ()
+    )
+    a_set = recipe_of(data={"source": "x", "ordered": False}, stages=stages(2))
+    assert list(trial(network, pictures(7), a_set)) == []
+    assert tried == ["p0", "p2", "p4"]

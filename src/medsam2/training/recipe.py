@@ -105,7 +105,8 @@ class Stage:
     """A part of the run.
 
     Attributes:
-        tasks: they take turns, step by step.
+        tasks: they take turns, step by step. The last one of the last stage is what the weights are for: they are
+            tried as it practises, and remember its size.
         share: of the run, (0, 1].
     """
 
@@ -256,9 +257,19 @@ class Recipe:
         return next((index for index, end in enumerate(ends) if progress < end - ROUNDING), len(self.stages) - 1)
 
     @property
+    def aim(self) -> Task:
+        """What the weights are for, and are tried at: the last stage's last task."""
+        return self.stages[-1].tasks[-1]
+
+    @property
     def side(self) -> int:
-        """Input side in pixels that the weights are for: that of the last stage's first task."""
-        return self.stages[-1].tasks[0].batch.size
+        """Input side in pixels that the weights are for."""
+        return self.aim.batch.size
+
+    @property
+    def for_sets(self) -> bool:
+        """The weights are for pictures that are segmented by one prompt for all, rather than by one for each."""
+        return not self.data.ordered and self.aim.batch.frames > 1
 
 
 def sized(recipe: Recipe, side: int) -> Recipe:

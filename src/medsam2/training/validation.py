@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from medsam2.datasets import Case, CaseSource
+from medsam2.datasets import Case, CaseSet, CaseSource
 from medsam2.engine.set_result import SetSettings
 from medsam2.engine.set_run import SetRun
 from medsam2.engine.volume_run import SegmentSettings, VolumeRun, frame_number
@@ -16,7 +16,8 @@ from medsam2.prompts.simulation import box_around
 from medsam2.training.recipe import Recipe
 
 PICTURES_OF_A_SET = 16
-"""A trial of one-prompt segmentation takes each picture of its set three times through the network."""
+"""At most, spread over those to choose by: a trial of one-prompt segmentation takes each picture three times through
+the network."""
 
 
 def trial(
@@ -24,7 +25,8 @@ def trial(
 ) -> Iterator[float]:
     """Dice of one structure after another, [0, 1].
 
-    Pictures without an order are a set that is prompted once if the recipe has clips of them; else each is prompted.
+    Pictures without an order are a set that is prompted once if the weights are for sets (`Recipe.for_sets`); else each
+    is prompted.
 
     Args:
         network: in evaluation mode.
@@ -33,10 +35,10 @@ def trial(
         share: number of this process and of all; each tries its part of the cases, the first one a set as a whole.
     """
     rank, count = share
-    one_prompt = not recipe.data.ordered and recipe.stages[-1].tasks[-1].batch.frames > 1
-    if one_prompt and len(sources) > 1:
+    if recipe.for_sets and len(sources) > 1:
         if rank == 0:
-            yield from _from_one_picture(network, sources[:PICTURES_OF_A_SET], recipe)
+            pictures = CaseSet("validation", tuple(sources), {}).spread(PICTURES_OF_A_SET).sources
+            yield from _from_one_picture(network, pictures, recipe)
         return
     for source in sources[rank::count]:
         yield from _from_boxes(network, source.load(), recipe)
