@@ -81,6 +81,20 @@ def test_a_folder_is_scored_by_all_that_prompt_once(call, folder, tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["scores.csv", "scores.json"]
 
 
+def test_file_names_need_not_be_unicode(call, folder, tmp_path):
+    try:
+        for path in list(folder.glob("b*")):
+            path.rename(folder / path.name.replace("b", "M\udcfcller", 1))
+    except OSError:
+        pytest.skip("files cannot have such names here")
+    code, _, warned = call("--on", folder, "--protocol", "mask-share-volume", "-q")
+    assert (code, warned) == (0, "")
+    told = json.loads((tmp_path / "out" / "scores.json").read_text(encoding="utf-8"))
+    assert [one["name"] for one in told["set"]["cases"]] == ["M\udcfcller", "a"]
+    with (tmp_path / "out" / "scores.csv").open(newline="", encoding="utf-8") as file:
+        assert [row["case"] for row in csv.DictReader(file)] == ["M\\udcfcller", "a"]
+
+
 def test_the_synthetic_set_is_the_default(call, monkeypatch, tmp_path):
     small = SyntheticSettings(volumes=1, sets=1, size=64, frames=8, pictures=3)
     monkeypatch.setattr(module, "unseen_synthetic_set", lambda: unseen_synthetic_set(small))

@@ -67,6 +67,9 @@ def test_facts_hold_the_hash_of_the_sorted_names():
     assert facts["test"] == {"cases": 2, "patients": 1, "sha256": hashlib.sha256(b"a\nb").hexdigest()}
     assert facts["unsplit"]["cases"] == 1
     assert names_sha256(["b", "a"]) == names_sha256(["a", "b"]) != names_sha256(["a"])
+    assert names_sha256(["Müller"]) == hashlib.sha256("Müller".encode()).hexdigest()
+    # File names that are no UTF-8 hold half surrogate pairs.
+    assert names_sha256(["M\udcfcller"]) == hashlib.sha256(rb"M\udcfcller").hexdigest()
 
 
 def test_one_split_is_taken():

@@ -1,3 +1,6 @@
+import zlib
+
+import numpy as np
 import pytest
 
 from medsam2.errors import ConfigurationError
@@ -24,3 +27,5 @@ def test_draws_depend_on_seed_case_and_structure_alone():
 
     assert drawn(0, "a", 1) == drawn(0, "a", 1)
     assert len({drawn(0, "a", 1), drawn(1, "a", 1), drawn(0, "b", 1), drawn(0, "a", 2)}) == 4
+    assert drawn(0, "a", 1) == np.random.default_rng([0, zlib.crc32(b"a"), 1]).random()
+    assert drawn(0, "M\udcfcller", 1) != drawn(0, "M\udcf6ller", 1)  # file names need not be Unicode

@@ -84,8 +84,11 @@ def split_facts(cases: Sequence[CaseSource]) -> dict[str, dict[str, Any]]:
 
 
 def names_sha256(names: Iterable[str]) -> str:
-    """SHA-256 of names, sorted, one a line in UTF-8: the same set of cases gives the same hash everywhere."""
-    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
+    """SHA-256 of names, sorted, one a line in UTF-8: the same set of cases gives the same hash everywhere.
+
+    Names that are no Unicode, as file names may be, are taken with a backslash.
+    """
+    return hashlib.sha256("\n".join(sorted(names)).encode(errors="backslashreplace")).hexdigest()
 
 
 def cases_of_split(cases: Sequence[CaseSource], split: str) -> tuple[CaseSource, ...]:

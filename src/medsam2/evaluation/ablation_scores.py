@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,13 +10,13 @@ from typing import Any
 
 from medsam2.errors import FormatError
 from medsam2.evaluation.ablation import Ablation, Variant, VariantRun
+from medsam2.evaluation.csv_tables import write_csv
 from medsam2.evaluation.headings import MEASURES
 from medsam2.evaluation.intervals import bootstrap_interval
 from medsam2.evaluation.run_log import ScoredCase
 from medsam2.evaluation.score_files import DECIMALS, set_facts
 from medsam2.evaluation.scores import StructureScores, is_known
 from medsam2.evaluation.volume_judging import seconds_of_case
-from medsam2.files import written_whole
 from medsam2.memory import MemoryOptions
 from medsam2.reporting import write_report
 
@@ -157,11 +156,9 @@ def write_ablation(
     table, report = paths
     columns = sorted({column for run in runs for case in run.cases for row in case.scores for column in row.values})
     try:
-        with written_whole(table) as draft, draft.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            facts = ["variant", "seed", "case", "structure", "label", "plane", "prompted_slice", "pixels"]
-            writer.writerow([*facts, *columns])
-            writer.writerows(_csv_row(run, row, columns) for run in runs for case in run.cases for row in case.scores)
+        facts = ["variant", "seed", "case", "structure", "label", "plane", "prompted_slice", "pixels"]
+        rows = (_csv_row(run, row, columns) for run in runs for case in run.cases for row in case.scores)
+        write_csv(table, [*facts, *columns], rows)
         write_report(_report(ablation, header, runs), report)
     except OSError as error:
         raise FormatError(f"{table.parent}: scores cannot be written ({error.strerror})") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,10 @@ from scipy.integrate import trapezoid
 
 from medsam2.errors import FormatError
 from medsam2.evaluation.corrective_clicks import CLICKS, COLUMN
+from medsam2.evaluation.csv_tables import write_csv
 from medsam2.evaluation.run_log import ScoredCase
 from medsam2.evaluation.scores import is_known
 from medsam2.evaluation.volume_judging import seconds_of_case
-from medsam2.files import written_whole
 
 LEAST_DSC = 0.2
 """Where the mean Dice of a case's structures is no more than this, its NSD counts as 0."""
@@ -91,10 +90,7 @@ def write_challenge_table(rows: Sequence[ChallengeRow], path: Path) -> None:
         FormatError: it cannot be written.
     """
     try:
-        with written_whole(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(HEADINGS)
-            for row in rows:
-                writer.writerow([row.case, *(f"{value:.5f}" for value in row.values()), row.structures])
+        cells = ([row.case, *(f"{value:.5f}" for value in row.values()), row.structures] for row in rows)
+        write_csv(path, HEADINGS, cells)
     except OSError as error:
         raise FormatError(f"{path}: cannot be written ({error.strerror})") from error

@@ -5,7 +5,6 @@ All published numbers stand in one file, `paper_tables.json`, with their source.
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -16,11 +15,11 @@ from pathlib import Path
 from statistics import mean
 
 from medsam2.errors import ConfigurationError, FormatError
+from medsam2.evaluation.csv_tables import write_csv
 from medsam2.evaluation.headings import ROWS
 from medsam2.evaluation.protocols import Protocol
 from medsam2.evaluation.run_log import ScoredCase
 from medsam2.evaluation.scores import is_known
-from medsam2.files import written_whole
 
 NUMBERS = "paper_tables.json"
 
@@ -125,11 +124,11 @@ def write_paper_table(rows: Sequence[TableRow], path: Path) -> None:
     """
     structures = list(dict.fromkeys(name for row in rows for name in row.structures))
     try:
-        with written_whole(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["model", "measured", "mean", *structures])
-            for row in rows:
-                values = (f"{row.structures[name]:.3f}" if name in row.structures else "" for name in structures)
-                writer.writerow([row.model, "here" if row.ours else "published", f"{row.mean:.3f}", *values])
+        write_csv(path, ["model", "measured", "mean", *structures], (_csv_row(row, structures) for row in rows))
     except OSError as error:
         raise FormatError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _csv_row(row: TableRow, structures: Sequence[str]) -> list[str]:
+    values = (f"{row.structures[name]:.3f}" if name in row.structures else "" for name in structures)
+    return [row.model, "here" if row.ours else "published", f"{row.mean:.3f}", *values]

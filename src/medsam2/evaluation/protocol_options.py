@@ -49,7 +49,8 @@ class ProtocolOptions:
 
     def generator(self, name: str, label: int) -> np.random.Generator:
         """Draws for one structure of one case: the same whatever else is evaluated, and in whatever order."""
-        return np.random.default_rng([self.seed, zlib.crc32(name.encode()), label])
+        told = name.encode(errors="backslashreplace")  # file names need not be Unicode
+        return np.random.default_rng([self.seed, zlib.crc32(told), label])
 
 
 DEFAULT_OPTIONS = ProtocolOptions()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import platform
 from collections.abc import Mapping, Sequence
@@ -15,13 +14,13 @@ from medsam2 import __version__
 from medsam2.datasets.cases import CaseSet, joint_sha256
 from medsam2.engine.volume_run import SegmentSettings
 from medsam2.errors import FormatError
+from medsam2.evaluation.csv_tables import write_csv
 from medsam2.evaluation.intervals import LEVEL, RESAMPLES, SEED, bootstrap_interval
 from medsam2.evaluation.one_prompt import set_settings
 from medsam2.evaluation.protocol_options import DEFAULT_OPTIONS, ProtocolOptions
 from medsam2.evaluation.protocols import Protocol
 from medsam2.evaluation.run_log import ScoredCase
 from medsam2.evaluation.scores import COLUMNS, StructureScores, comparisons, is_known, means
-from medsam2.files import written_whole
 from medsam2.reporting import write_report
 
 SCORES_VERSION = 1
@@ -124,10 +123,8 @@ def write_scores(header: Mapping[str, Any], scored: Sequence[ScoredCase], folder
     """
     table, report = folder / "scores.csv", folder / "scores.json"
     try:
-        with written_whole(table) as draft, draft.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["case", "structure", "label", "plane", "prompted_slice", "pixels", "volume_ml", *COLUMNS])
-            writer.writerows(_csv_row(row) for case in scored for row in case.scores)
+        facts = ["case", "structure", "label", "plane", "prompted_slice", "pixels", "volume_ml"]
+        write_csv(table, [*facts, *COLUMNS], (_csv_row(row) for case in scored for row in case.scores))
         write_report(scores_report(header, scored), report)
     except OSError as error:
         raise FormatError(f"{folder}: scores cannot be written ({error.strerror})") from error
