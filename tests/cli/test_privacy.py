@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from medsam2.cli.app import run
-from medsam2.io import read_volume, write_segmentation
+from medsam2.io import read_volume, write_segmentation, write_volume
 from medsam2.io.dicomweb import TOKEN
 from medsam2.spatial import Segmentation
 from medsam2.weights import WeightsCard, save_network
@@ -105,6 +105,29 @@ def test_a_series_named_after_the_patient(tmp_path, weights, folder, monkeypatch
     assert "Left out: series 3" in said
     assert "there twice" in said
     assert {one.name for one in files} >= {"out.nii.gz", "r.json", "r.html", "p.png"}
+    check_nothing_told(said, files)
+
+
+def test_a_template_named_after_the_patient(tmp_path, weights, folder, monkeypatch, capfd):
+    scan = tmp_path / "scan.nii.gz"
+    write_volume(read_volume(folder), scan)
+    flags = ("-i", scan, "--template", folder, "--box", "2,3,2,7,9,2")
+    code, said, files = run_segment(tmp_path, weights, monkeypatch, capfd, *flags)
+    assert code == 0, said
+    assert "there twice" in said
+    assert json.loads((tmp_path / "out" / "r.json").read_text())["input"]["other_files"] == {"template": "DICOM series"}
+    check_nothing_told(said, files)
+
+
+def test_a_mask_named_after_the_patient(tmp_path, weights, folder, monkeypatch, capfd):
+    drawn = tmp_path / "drawn" / "QUICKSILVER^JOHANNA"
+    labels = np.zeros_like(VALUES)
+    labels[2, 3:9, 2:7] = 1
+    write_series(drawn, labels, series=4, **PLANTED)
+    code, said, files = run_segment(tmp_path, weights, monkeypatch, capfd, "-i", folder, "--mask", drawn)
+    assert code == 0, said
+    report = json.loads((tmp_path / "out" / "r.json").read_text())
+    assert report["input"]["other_files"] == {"mask 1": "DICOM series"}
     check_nothing_told(said, files)
 
 

@@ -83,12 +83,8 @@ class ScanFlags:
         for note in pacs.notes if pacs is not None else ():
             out.warn(note)
         if self.input is not None or pacs is None:
-            volume = read_volume(self.input or Path(), self.volume_index, self.series)
-        else:
-            volume = pacs.read(self.series or "", self.study, self.volume_index)
-        for note in volume.source.notes if volume.source is not None else ():
-            out.warn(note)
-        return volume
+            return read_told(self.input or Path(), out, self.volume_index, self.series)
+        return _told(pacs.read(self.series or "", self.study, self.volume_index), out)
 
     def refuse_overwriting(self, *files: Path | None) -> None:
         """Refuse to write over the input.
@@ -101,3 +97,25 @@ class ScanFlags:
                 continue
             if file.samefile(self.input):
                 raise FormatError(f"{file} is the input itself; choose another output")
+
+
+def read_told(path: Path, out: Output, volume_index: int | None = None, series: str | None = None) -> Volume:
+    """A scan; what was assumed or left out on reading it is told.
+
+    Args:
+        path: file, folder or zip.
+        out: told of it.
+        volume_index: which volume of several.
+        series: which DICOM series.
+
+    Raises:
+        FormatError: it cannot be read.
+        InputError: there is no such series or volume.
+    """
+    return _told(read_volume(path, volume_index, series), out)
+
+
+def _told(volume: Volume, out: Output) -> Volume:
+    for note in volume.source.notes if volume.source is not None else ():
+        out.warn(note)
+    return volume

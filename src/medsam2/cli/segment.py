@@ -20,10 +20,10 @@ from medsam2.cli.options import (
 from medsam2.cli.output import Output
 from medsam2.cli.prompt_flags import PromptFlags, collect_prompts
 from medsam2.cli.report_flags import ReportFlags
-from medsam2.cli.scan_flags import ScanFlags, end_cleanly
+from medsam2.cli.scan_flags import ScanFlags, end_cleanly, read_told
 from medsam2.engine.volume_run import Fusion, SegmentationResult, SegmentSettings
 from medsam2.errors import ConfigurationError
-from medsam2.io import Algorithm, LabelFormat, check_output, read_volume, write_segmentation
+from medsam2.io import Algorithm, LabelFormat, check_output, write_segmentation
 from medsam2.memory import MemoryOptions
 from medsam2.prompts import CoordinateSpace
 from medsam2.reporting import build_report, result_table
@@ -125,7 +125,7 @@ def segment(
     end_cleanly()
     volume = scan.read(pacs, out)
     check_output(volume, output_file, as_format)
-    prompted = volume if template is None else read_volume(template)
+    prompted = volume if template is None else read_told(template, out)
     given = collect_prompts(flags, prompted, out.warn)
     segmenter = Segmenter.from_pretrained(model, device, precision, encoder)
     out.detail(f"{segmenter.card.name} on {segmenter.network.device}, {volume.geometry.describe()}")
@@ -139,8 +139,8 @@ def segment(
         out.warn(lost)
     resolved = given.prompts.resolve(volume.geometry, plane) if template is None else []
     others = {role: file.name for role, file in given.files.items()}
-    if template is not None:
-        others["template"] = template.name
+    if template is not None and prompted.source is not None:
+        others["template"] = prompted.source.name
     measured = reports.measured(volume, result)
     content = build_report(result, volume, segmenter.describe(), given.to_json(), measured, others)
     reports.write(content, volume, result, resolved)
