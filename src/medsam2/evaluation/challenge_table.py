@@ -90,7 +90,10 @@ def write_challenge_table(rows: Sequence[ChallengeRow], path: Path) -> None:
         FormatError: it cannot be written.
     """
     try:
-        cells = ([row.case, *(f"{value:.5f}" for value in row.values()), row.structures] for row in rows)
-        write_csv(path, HEADINGS, cells)
+        write_csv(path, HEADINGS, map(_csv_row, rows))
     except OSError as error:
         raise FormatError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _csv_row(row: ChallengeRow) -> list[str | int]:
+    return [row.case, *(f"{value:.5f}" for value in row.values()), row.structures]
