@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from medsam2.errors import InputError, ShapeError
@@ -31,8 +32,8 @@ def test_shares_by_hand():
     overlap = counted(masks, references)
     assert overlap.false_share() == 2 / 3  # of 0, 1 and 5
     assert overlap.missed_share() == 1 / 3  # of 2, 3 and 4
-    assert overlap.missed_share(leave_out=3) == 1 / 2
-    assert overlap.false_share(leave_out=0) == 1 / 2
+    assert overlap.missed_share(leave_out=[3]) == 1 / 2
+    assert overlap.missed_share(leave_out=(2, 3)) == 0
     assert overlap.dice == 0.0
 
 
@@ -54,7 +55,16 @@ def test_nothing_to_judge_is_nan():
     assert math.isnan(overlap.false_share())
     assert math.isnan(SliceOverlap(~everywhere).missed_share())
     assert math.isnan(SliceOverlap(~everywhere).dice)
-    assert math.isnan(counted(everywhere[:1], everywhere[:1]).missed_share(leave_out=0))
+    assert math.isnan(counted(everywhere[:1], everywhere[:1]).missed_share(leave_out=[0]))
+    assert math.isnan(overlap.dice_without(leave_out=[0, 1]))
+
+
+@settings(deadline=None)
+@given(STACKS, STACKS, st.sets(st.integers(0, 3)))
+def test_dice_without_some_slices_is_that_of_the_others(masks, references, leave_out):
+    others = [frame for frame in range(4) if frame not in leave_out]
+    expected = dice(masks[others], references[others]) if references[others].any() else math.nan
+    assert counted(masks, references).dice_without(leave_out) == pytest.approx(expected, nan_ok=True)
 
 
 def test_what_does_not_fit_is_refused():

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from medsam2.datasets.cases import Case
-from medsam2.engine.volume_run import SegmentSettings, slice_index
+from medsam2.engine.volume_run import SegmentSettings, frame_number
 from medsam2.evaluation.protocol_options import DEFAULT_OPTIONS, ProtocolOptions
 from medsam2.evaluation.scores import Measures
 from medsam2.evaluation.simulated_prompts import PromptKind, volume_prompts
@@ -131,9 +131,8 @@ def _answered(segmenter: Segmenting, case: Case, prompts: PromptSet, settings: S
     """The masks (T, R, C) of all structures, by label."""
     shape = (case.view.frame_count, *case.view.frame_shape)
     masks = {one.label: np.zeros(shape, bool) for one in prompts.objects}
-    frames = {slice_index(case.view, frame): frame for frame in range(case.view.frame_count)}
     for one in segmenter.stream(case.volume, prompts, settings):
-        masks[one.label][frames[one.slice_index]] = one.mask
+        masks[one.label][frame_number(case.view, one.slice_index)] = one.mask
     return masks
 
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from medsam2.datasets.cases import Case
-from medsam2.engine.volume_run import SegmentSettings, slice_index
+from medsam2.engine.volume_run import SegmentSettings, frame_number
 from medsam2.evaluation.one_prompt import SegmentingSets
 from medsam2.evaluation.scores import Measures
 from medsam2.evaluation.volume_metrics import PackedMask, VolumeMetrics
@@ -74,11 +70,10 @@ def judged_volume(
     overlaps = {label: SliceOverlap(case.truth(label)) for label in prompted}
     shape = (case.view.frame_count, *case.view.frame_shape)
     masks = {label: PackedMask(shape) for label in prompted if metrics.need_masks}
-    frames = {slice_index(case.view, frame): frame for frame in range(case.view.frame_count)}
     seen: set[int] = set()
     began = time.perf_counter()
     for one in found:
-        frame = frames[one.slice_index]
+        frame = frame_number(case.view, one.slice_index)
         overlaps[one.label].add(frame, one.mask, case.truth_on(frame, one.label))
         if one.label in masks:
             masks[one.label].put(frame, one.mask)
@@ -88,8 +83,8 @@ def judged_volume(
         label: {
             column: overlap.dice,
             f"{column}_false": overlap.false_share(),
-            f"{column}_missed": _share(overlap.mask == 0, (overlap.reference > 0) & _others(overlap, prompted[label])),
-            f"{column}_unprompted": _dice_of(overlap, _others(overlap, prompted[label])),
+            f"{column}_missed": overlap.missed_share(prompted[label]),
+            f"{column}_unprompted": overlap.dice_without(prompted[label]),
             f"{column}_seconds": seconds,
             **(measured_volume(masks[label].whole(), case, label, column, metrics) if masks else {}),
         }
@@ -123,24 +118,3 @@ def measured_volume(mask: MaskArray, case: Case, label: int, column: str, metric
 def spacing_mm(case: Case) -> tuple[float, float, float]:
     """Spacing of slices, rows and columns."""
     return case.view.slice_spacing_mm, *case.view.frame_spacing_mm
-
-
-def _others(overlap: SliceOverlap, prompted: Collection[int]) -> NDArray[np.bool_]:
-    """The slices that were not prompted."""
-    others = np.ones(len(overlap.reference), bool)
-    others[list(prompted)] = False
-    return others
-
-
-def _dice_of(overlap: SliceOverlap, frames: NDArray[np.bool_]) -> float:
-    """Dice of some slices together; NaN where the object is on none of them."""
-    reference = int(overlap.reference[frames].sum())
-    return (
-        2 * int(overlap.shared[frames].sum()) / (reference + int(overlap.mask[frames].sum()))
-        if reference
-        else (math.nan)
-    )
-
-
-def _share(event: NDArray[np.bool_], among: NDArray[np.bool_]) -> float:
-    return float(np.mean(event[among])) if among.any() else math.nan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,8 @@ class SliceOverlap:
         >>> overlap.add(2, np.array([[True, False], [False, False]]), reference[2])
         >>> round(overlap.dice, 3), overlap.false_share(), overlap.missed_share()
         (0.889, 0.5, 0.0)
+        >>> overlap.missed_share(leave_out=[1]), overlap.dice_without([1])
+        (nan, nan)
     """
 
     def __init__(self, reference: NDArray[np.bool_]) -> None:
@@ -60,24 +63,30 @@ class SliceOverlap:
         sizes = int(self.mask.sum() + self.reference.sum())
         return 2 * int(self.shared.sum()) / sizes if sizes else math.nan
 
-    def false_share(self, leave_out: int | None = None) -> float:
-        """Of the slices without the object, the share that has a mask; NaN where the object is on every slice.
+    def dice_without(self, leave_out: Collection[int]) -> float:
+        """Of the other slices together; NaN where the object is on none of them.
 
         Args:
-            leave_out: A slice that is not judged, as it was prompted.
+            leave_out: Slices that are not judged, as they were prompted.
         """
-        return _share(self.mask > 0, self._judged(leave_out) & (self.reference == 0))
+        judged = self._all_but(leave_out)
+        reference, mask, shared = (int(one[judged].sum()) for one in (self.reference, self.mask, self.shared))
+        return 2 * shared / (reference + mask) if reference else math.nan
 
-    def missed_share(self, leave_out: int | None = None) -> float:
+    def false_share(self) -> float:
+        """Of the slices without the object, the share that has a mask; NaN where the object is on every slice."""
+        return _share(self.mask > 0, self.reference == 0)
+
+    def missed_share(self, leave_out: Collection[int] = ()) -> float:
         """Of the slices with the object, the share that has no mask; NaN where there is no such slice.
 
         Args:
-            leave_out: A slice that is not judged, as it was prompted.
+            leave_out: Slices that are not judged, as they were prompted.
         """
-        return _share(self.mask == 0, self._judged(leave_out) & (self.reference > 0))
+        return _share(self.mask == 0, (self.reference > 0) & self._all_but(leave_out))
 
-    def _judged(self, leave_out: int | None) -> NDArray[np.bool_]:
-        return np.arange(len(self.reference)) != (-1 if leave_out is None else leave_out)
+    def _all_but(self, leave_out: Collection[int]) -> NDArray[np.bool_]:
+        return ~np.isin(np.arange(len(self.reference)), list(leave_out))
 
 
 def _share(event: NDArray[np.bool_], among: NDArray[np.bool_]) -> float:
