@@ -7,8 +7,8 @@ import torch
 from torch import Generator, Tensor
 
 from medsam2.errors import ShapeError
-from medsam2.frames import IMAGE_MEAN, IMAGE_STD, FrameStack
 from medsam2.frames.region import LEAST_SIDE
+from medsam2.frames.resizing import resize_image, resize_mask
 from medsam2.synthetic import RandomSource
 from medsam2.training.augmentation import Augmentation, augmented
 from medsam2.training.case_shelf import Areas, CaseShelf
@@ -16,7 +16,7 @@ from medsam2.training.clip_loss import ClipBatch
 from medsam2.training.crops import Crop, cut, follow
 from medsam2.training.draws import Lane, draw_index, happens
 from medsam2.training.recipe import DataSettings
-from medsam2.training.synthetic_clips import BatchShape
+from medsam2.training.synthetic_clips import BatchShape, normalise
 
 LEAST_SHARE = 0.00153
 """Of what is looked at; what is smaller is not prompted (MedSAM-2 v2, section 4, drops masks below 0.153 %)."""
@@ -69,7 +69,7 @@ class CaseClips:
         gap = 1 + draw_index(self.data.longest_gap, self.lane.generator("gap", first))
         steps = tuple(index * gap for index in range(self.shape.frames))
         views = [self._clip(first + index, steps) for index in range(self.shape.clips)]
-        images = _normalised(torch.stack([view.images for view in views]))
+        images = normalise(torch.stack([view.images for view in views]))
         masks = torch.cat([view.masks for view in views])
         clip_of = torch.arange(len(views)).repeat_interleave(self.shape.objects)
         regions = torch.stack([view.regions for view in views]) if self.focused else None
@@ -173,19 +173,17 @@ class CaseClips:
 
     def _image(self, shot: Shot) -> Tensor:
         """(3, S, S) in [0, 1]."""
-        frame = self._stack(shot).frame(shot.frame)
-        return (frame * _channels(IMAGE_STD) + _channels(IMAGE_MEAN)).clamp(0, 1)
+        loaded = self.shelf[shot.index]
+        pixels = loaded.window.apply(loaded.case.view.to_frames(loaded.case.volume.array)[shot.frame])
+        channels = torch.from_numpy(np.atleast_3d(pixels)).permute(2, 0, 1)
+        return resize_image(channels[None], self.side)[0].expand(3, -1, -1)
 
     def _mask(self, shot: Shot, label: int) -> Tensor:
         """(S, S) bool."""
         case = self.shelf[shot.index].case
         if label not in case.names:
             return torch.zeros(self.side, self.side, dtype=torch.bool)
-        return self._stack(shot).mask_to_network(case.truth_on(shot.frame, label))
-
-    def _stack(self, shot: Shot) -> FrameStack:
-        loaded = self.shelf[shot.index]
-        return FrameStack(loaded.case.volume, loaded.case.view, loaded.window, self.side)
+        return resize_mask(torch.from_numpy(np.ascontiguousarray(case.truth_on(shot.frame, label))), self.side)
 
 
 def _promptable(masks: Tensor, share: float = LEAST_SHARE) -> Tensor:
@@ -207,11 +205,3 @@ def _places(first: int, steps: tuple[int, ...], frames: int, backward: bool) -> 
     period = max(2 * (frames - 1), 1)
     places = [(first + (-step if backward else step)) % period for step in steps]
     return [min(place, period - place) if frames > 1 else 0 for place in places]
-
-
-def _normalised(images: Tensor) -> Tensor:
-    return (images - _channels(IMAGE_MEAN)) / _channels(IMAGE_STD)
-
-
-def _channels(values: tuple[float, float, float]) -> Tensor:
-    return torch.tensor(values)[:, None, None]

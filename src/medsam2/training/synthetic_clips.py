@@ -178,7 +178,7 @@ class SyntheticClips:
 
 
 def normalise(images: Tensor) -> Tensor:
-    """Grey (T, 1, S, S) or RGB (T, 3, S, S) in [0, 1] to the network's range, (T, 3, S, S)."""
+    """Grey (..., 1, S, S) or RGB (..., 3, S, S) in [0, 1] to the network's range, (..., 3, S, S)."""
     mean = torch.tensor(IMAGE_MEAN, device=images.device).view(3, 1, 1)
     deviation = torch.tensor(IMAGE_STD, device=images.device).view(3, 1, 1)
     return (images - mean) / deviation
