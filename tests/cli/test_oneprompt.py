@@ -381,3 +381,18 @@ def test_tiles_of_a_real_picture(call, tmp_path):
     code, said, out = call(*flags, images=[tmp_path / "tiles"], template="tile_01.png")
     assert code == 0, said
     assert np.array_equal(pixels(out / "tile_01.png"), masks["tile_01"][0])
+
+
+@pytest.mark.parametrize("name", ["a.png", "images.csv", "images.part.jsonl", "coco.json"])
+def test_a_mask_in_the_output_folder_is_not_lost(call, tmp_path, name):
+    drawn = np.zeros((30, 40), np.uint8)
+    drawn[3:9, 4:12] = 1
+    (tmp_path / "out").mkdir()
+    Image.fromarray(drawn).save(tmp_path / "drawn.png")
+    (tmp_path / "drawn.png").rename(tmp_path / "out" / name)
+    (tmp_path / "link.png").symlink_to(tmp_path / "out" / name)
+    before = (tmp_path / "out" / name).read_bytes()
+    code, said, out = call("--mask", tmp_path / "link.png")
+    assert (code, "is given twice, as mask 1 and as" in said) == (2, True), said
+    assert [file.name for file in out.iterdir()] == [name]
+    assert (out / name).read_bytes() == before

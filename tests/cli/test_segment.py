@@ -218,7 +218,7 @@ def test_wrong_files_in_each_argument(call, scan, weights, tmp_path):
         ({"source": tmp_path / "missing.nii.gz"}, 3, "missing.nii.gz"),
         ({"output": "labels.xyz"}, 3, "labels.xyz"),
         ({"output": "labels.png"}, 3, "labels.png"),
-        ({"output": "scan.nii.gz"}, 3, "input itself"),
+        ({"output": "scan.nii.gz"}, 2, "scan.nii.gz is given twice, as input and as output"),
     ):
         found, said, _ = call("--point", "2,2,3", **flags)
         assert (found, words in said) == (code, True), said
@@ -227,6 +227,49 @@ def test_wrong_files_in_each_argument(call, scan, weights, tmp_path):
     found, said, _ = call("--point", "2,2,3", "--model", "no-such-model")
     assert found == 4, said
     assert nibabel.load(scan).shape == SHAPE
+
+
+@pytest.mark.usefixtures("drawn")
+@pytest.mark.parametrize(
+    ("flags", "output", "words"),
+    [
+        (
+            ["--template", "other.nii.gz", "--box", "1,1,3,4,4,3"],
+            "other.nii.gz",
+            "template and as output",
+        ),
+        (["--mask", "drawn.nii.gz"], "drawn.nii.gz", "mask 1 and as output"),
+        (["--prompts", "p.json"], "drawn.nii.gz", "mask 1 and as output"),
+        (["--prompts", "p.json", "--report", "p.json"], "new.nii.gz", "prompts and as report"),
+        (["--mask", "drawn.nii.gz", "--html", "link.html"], "new.nii.gz", "input and as HTML report"),
+        (
+            ["--mask", "drawn.nii.gz", "--preview", "tiny.safetensors"],
+            "n.nii",
+            "model and as preview",
+        ),
+        (["--mask", "drawn.nii.gz", "--preview", "new.nii.gz"], "new.nii.gz", "output and as preview"),
+        (["--mask", "drawn.nii.gz", "--report", "r", "--html", "r"], "new.nii.gz", "report and as HTML report"),
+    ],
+)
+def test_no_file_is_lost_to_another(call, scan, tmp_path, monkeypatch, flags, output, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other.nii.gz").write_bytes(scan.read_bytes())
+    (tmp_path / "p.json").write_text('{"objects": [{"masks": ["drawn.nii.gz"]}]}')
+    (tmp_path / "link.html").symlink_to(scan)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    code, said, _ = call(*flags, output=output)
+    assert (code, f"is given twice, as {words}" in " ".join(said.split())) == (2, True), said
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_no_image_of_a_series_is_lost(call, tmp_path):
+    source, _ = dicom_scan(tmp_path / "series")
+    slice_ = tmp_path / "series" / "slice.dcm"
+    source.header.files[1].rename(slice_)
+    before = slice_.read_bytes()
+    code, said, _ = call("--box=2,2,2,6,8,2", output="series/slice.dcm", source=tmp_path / "series")
+    assert (code, "as input and as output" in " ".join(said.split())) == (2, True), said
+    assert slice_.read_bytes() == before
 
 
 def test_a_mask_on_another_grid_is_refused(call, drawn, tmp_path):

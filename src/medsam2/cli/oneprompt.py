@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from medsam2.cli.file_clashes import refuse_clashes
 from medsam2.cli.options import (
     Debug,
     Device,
@@ -104,6 +105,9 @@ def oneprompt(
     templates = collect_templates(flags, template or (), found)
     found += [image for image in templates if image not in found]
     folder = SetFolder(output, found, name_label_maps(found, output))
+    read = [("image", image.path) for image in found] + [("model", Path(model))]
+    read += [file for one in templates.values() for file in one.named_files]
+    refuse_clashes(read, folder.files)
     segmenter = Segmenter.from_pretrained(model, device, precision, encoder)
     prompted = {image.name: one.prompts for image, one in templates.items()}
     log = folder.log(run_identity(segmenter.describe(), asdict(settings), prompted, found))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medsam2.cli.file_clashes import NamedFile
 from medsam2.errors import FormatError, GeometryError, PromptError
 from medsam2.io import is_dicom, read_annotations, read_label_map
 from medsam2.prompts import (
@@ -68,6 +69,11 @@ class GivenPrompts:
         masks = [one for one in dict.fromkeys(self.drawn_in) if one != self.file]
         named = {f"mask {number}": one for number, one in enumerate(masks, start=1)}
         return named if self.file is None else {**named, "prompts": self.file}
+
+    @property
+    def named_files(self) -> list[NamedFile]:
+        """The same for `refuse_clashes`."""
+        return [(role, file.path) for role, file in self.files.items()]
 
     def to_json(self) -> dict[str, Any]:
         """What the report says of the prompts; of a mask, the name of its file."""

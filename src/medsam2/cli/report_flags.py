@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medsam2.cli.file_clashes import NamedFile
 from medsam2.engine.volume_run import SegmentationResult
 from medsam2.prompts import ResolvedObject
 from medsam2.reporting import (
@@ -39,9 +40,10 @@ class ReportFlags:
     identify: bool
 
     @property
-    def files(self) -> tuple[Path | None, ...]:
+    def files(self) -> list[NamedFile]:
         """All files that will be written."""
-        return self.json, self.html, self.preview
+        named = (("report", self.json), ("HTML report", self.html), ("preview", self.preview))
+        return [(role, path) for role, path in named if path is not None]
 
     def measured(self, volume: Volume, result: SegmentationResult) -> tuple[ObjectStatistics, ...] | None:
         """Measures of the objects, None if nobody wants them."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medsam2.cli.output import Output
-from medsam2.errors import ConfigurationError, FormatError
+from medsam2.errors import ConfigurationError
 from medsam2.io import LabelFormat, open_pacs, read_volume
 from medsam2.io.label_formats import label_format
 from medsam2.spatial import Volume
@@ -85,18 +85,6 @@ class ScanFlags:
         if self.input is not None or pacs is None:
             return read_told(self.input or Path(), out, self.volume_index, self.series)
         return _told(pacs.read(self.series or "", self.study, self.volume_index), out)
-
-    def refuse_overwriting(self, *files: Path | None) -> None:
-        """Refuse to write over the input.
-
-        Raises:
-            FormatError: one of the files is the input.
-        """
-        for file in (self.output, *files):
-            if file is None or self.input is None or not file.exists() or not self.input.exists():
-                continue
-            if file.samefile(self.input):
-                raise FormatError(f"{file} is the input itself; choose another output")
 
 
 def read_told(path: Path, out: Output, volume_index: int | None = None, series: str | None = None) -> Volume:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from medsam2.cli.file_clashes import files_of, refuse_clashes
 from medsam2.cli.options import (
     Debug,
     Device,
@@ -119,14 +120,15 @@ def segment(
         input_file, output_file, as_format, volume_index, series, dicomweb, study, store, timeout=pacs_timeout
     )
     reports = ReportFlags(report, html, preview_file, statistics, identify)
-    scan.refuse_overwriting(*reports.files)
     out = Output(quiet, verbose)
     pacs = scan.pacs()
     end_cleanly()
     volume = scan.read(pacs, out)
-    check_output(volume, output_file, as_format)
     prompted = volume if template is None else read_told(template, out)
     given = collect_prompts(flags, prompted, out.warn)
+    read = [*files_of("input", volume), *files_of("template", prompted), *given.named_files, ("model", Path(model))]
+    refuse_clashes(read, [("output", output_file), *reports.files])
+    check_output(volume, output_file, as_format)
     segmenter = Segmenter.from_pretrained(model, device, precision, encoder)
     out.detail(f"{segmenter.card.name} on {segmenter.network.device}, {volume.geometry.describe()}")
     with out.progress("segmenting") as progress:

@@ -10,6 +10,7 @@ from typing import Any, overload
 import numpy as np
 
 from medsam2 import __version__
+from medsam2.cli.file_clashes import NamedFile
 from medsam2.engine.set_log import SetLog
 from medsam2.engine.set_result import ImageMask, SetResult
 from medsam2.errors import FormatError
@@ -20,6 +21,8 @@ from medsam2.prompts import ObjectPrompts, PromptSet, prompts_to_json
 from medsam2.spatial import Geometry, Segmentation
 
 REPORT, TABLE, SHEET, COCO, LOG = "report.json", "images.csv", "contact_sheet.png", "coco.json", "images.part.jsonl"
+RESULTS = (COCO, SHEET, TABLE, REPORT)
+"""What tells of all images, in the order in which it is taken away."""
 
 
 class SetFormat(StrEnum):
@@ -47,6 +50,13 @@ class SetFolder:
         self.path, self.label_maps = path, label_maps
         self._images = {image.name: image for image in images}
 
+    @property
+    def files(self) -> list[NamedFile]:
+        """All files that a run may write here, or take away."""
+        label_maps = [(f"label map of {image}", name) for image, name in self.label_maps.items()]
+        others = [(name, name) for name in (*RESULTS, LOG)]
+        return [(role, self.path / name) for role, name in label_maps + others]
+
     def log(self, header: Mapping[str, Any]) -> SetLog:
         """What a run that was broken off found here.
 
@@ -63,7 +73,7 @@ class SetFolder:
         Raises:
             FormatError: it cannot be taken away.
         """
-        for name in (REPORT, TABLE, SHEET, COCO):
+        for name in RESULTS:
             self._remove(self.path / name)
 
     def write(self, mask: ImageMask) -> None:
