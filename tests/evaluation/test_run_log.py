@@ -45,6 +45,38 @@ def test_a_log_of_another_run_is_begun_anew(tmp_path):
     assert RunLog(path, HEADER).count == 0
 
 
+def test_lines_are_added_and_the_last_one_of_a_case_counts(tmp_path):
+    path = tmp_path / "log.jsonl"
+    log = RunLog(path, HEADER)
+    log.add(scored("a"))
+    before = path.read_bytes()
+    log.add(scored("a", 0.9))
+    log.add(scored("b"))
+    assert path.read_bytes().startswith(before)
+    assert path.read_text().count("\n") == 4
+    again = RunLog(path, HEADER)
+    assert again.count == 2
+    assert again.find("a", "image a", "labels a").scores[0].values["box"] == 0.9
+    again.add(scored("c"))  # what is known is written anew, once
+    assert path.read_text().count("\n") == 4
+    assert RunLog(path, HEADER).count == 3
+
+
+@pytest.mark.parametrize(
+    "damage", [b'{"name": "c", "im', b"no JSON\n", b"[1]\n", b"5\n", b'{"name": "c"}\n', b"\xff\xfe\n"]
+)
+def test_what_a_kill_cut_short_is_left_out(tmp_path, damage):
+    path = tmp_path / "log.jsonl"
+    log = RunLog(path, HEADER)
+    log.add(scored("a"))
+    log.add(scored("b"))
+    path.write_bytes(path.read_bytes() + damage)
+    again = RunLog(path, HEADER)
+    assert again.count == 2
+    again.add(scored("c"))
+    assert RunLog(path, HEADER).count == 3
+
+
 def test_a_finished_run_leaves_no_log(tmp_path):
     log = RunLog(tmp_path / "log.jsonl", HEADER)
     log.remove()  # nothing was done

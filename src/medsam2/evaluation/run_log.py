@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -42,15 +42,18 @@ class ScoredCase:
         """The same case again.
 
         Raises:
-            ValueError: the line is not one.
+            ValueError, KeyError, TypeError: the line is not one.
         """
-        told = json.loads(line)
+        told = dict(json.loads(line))
         scores = tuple(StructureScores(**one) for one in told.pop("scores"))
         return cls(**told, scores=scores)
 
 
 class RunLog:
     """A file of one line a case, headed by what was run.
+
+    Lines are only added, so that the last of thousands of cases costs no more than the first; of a case that changed,
+    the last line counts. What a kill cut short is left out, and so is what follows a damaged line.
 
     Args:
         path: the file; made when the first case is done.
@@ -64,6 +67,7 @@ class RunLog:
         self.path = path
         self._header = json.dumps({"header": header}, sort_keys=True)
         self._done = {case.name: case for case in self._read()}
+        self._is_begun = False
 
     @property
     def count(self) -> int:
@@ -82,26 +86,39 @@ class RunLog:
         Raises:
             FormatError: the file cannot be written.
         """
-        self._done[case.name] = case
-        lines = [self._header, *(one.to_line() for one in self._done.values())]
         try:
-            with written_whole(self.path) as draft:
-                draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            if not self._is_begun:
+                self._begin()
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(case.to_line() + "\n")
         except OSError as error:
             raise FormatError(f"{self.path}: cannot be written ({error.strerror})") from error
+        self._done[case.name] = case
 
     def remove(self) -> None:
         """Take the file away, as the results stand elsewhere now."""
         self.path.unlink(missing_ok=True)
 
-    def _read(self) -> Sequence[ScoredCase]:
+    def _begin(self) -> None:
+        """Write what is known, whole, before the first line is added."""
+        lines = [self._header, *(one.to_line() for one in self._done.values())]
+        with written_whole(self.path) as draft:
+            draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        self._is_begun = True
+
+    def _read(self) -> Iterator[ScoredCase]:
         """The cases of a log with the same header; none if there is no such log."""
         if not self.path.exists():
-            return []
+            return
         try:
-            lines = self.path.read_text(encoding="utf-8").splitlines()
+            text = self.path.read_text(encoding="utf-8", errors="replace")  # what is damaged is no line of ours
         except OSError as error:
             raise FormatError(f"{self.path}: cannot be read ({error.strerror})") from error
-        if lines[:1] != [self._header]:
-            return []
-        return [ScoredCase.from_line(line) for line in lines[1:]]
+        header, *lines = text.split("\n")
+        if header != self._header:
+            return
+        for line in lines[:-1]:  # what follows the last line break was cut short
+            try:
+                yield ScoredCase.from_line(line)
+            except (ValueError, KeyError, TypeError):
+                return
