@@ -62,6 +62,17 @@ def test_things_grow_by_the_scale(generator):
     assert int(moved[0, 0].sum()) == pytest.approx(1.4**2 * int(masks[0, 0].sum()), rel=0.1)
 
 
+@pytest.mark.parametrize("shape", [(40, 80), (80, 40)])
+def test_what_is_round_stays_round_on_frames_of_any_shape(shape):
+    rows, columns = (torch.arange(side) - (side - 1) / 2 for side in shape)
+    masks = (rows[:, None] ** 2 + columns**2 < 12**2)[None, None]
+    how = Augmentation(chance=1, turn_degrees=90, scale=(1, 1), flip=0)
+    for seed in range(4):
+        images, moved = augmented(masks[0].float()[None], masks, how, True, torch.Generator().manual_seed(seed))
+        assert images.shape[-2:] == moved.shape[-2:] == shape
+        assert (moved ^ masks).sum() < 0.1 * masks.sum()
+
+
 def test_black_and_white_are_swapped(generator):
     images, masks = clip()
     found, _ = augmented(images, masks, Augmentation(chance=0, flip=0, invert=1), True, generator)

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from medsam2.datasets import Case, CaseSource
 from medsam2.errors import ShapeError
-from medsam2.frames import IMAGE_MEAN, IMAGE_STD, FrameStack, choose_window
+from medsam2.frames import IMAGE_MEAN, IMAGE_STD, FrameStack, Region, choose_window
 from medsam2.spatial import Geometry, Segmentation, Volume
+from medsam2.training import case_clips
 from medsam2.training.augmentation import Augmentation
-from medsam2.training.case_clips import CaseClips, CaseShelf, _places
+from medsam2.training.case_clips import CaseClips, CaseShelf, Shot, _places
 from medsam2.training.draws import Lane
 from medsam2.training.recipe import DataSettings
 from medsam2.training.synthetic_clips import BatchShape
@@ -200,6 +201,33 @@ def test_a_focused_network_gets_regions_that_hold_what_is_prompted():
     assert float(batch.regions.min()) >= 0
     assert float(batch.regions.max()) <= 1
     assert batch.truth[:, 0].flatten(1).any(1).all()
+
+
+def test_from_near_frames_keep_their_own_pixels_up_to_a_limit(monkeypatch):
+    clips = clips_of(volumes(1, shape=(5, 90, 60)), BatchShape(1, 3, 1, 32, canvas=64), focused=True)
+    case = clips.shelf[0].case
+    pixels = clips.shelf[0].window.apply(case.view.to_frames(case.volume.array)[2])
+    assert torch.equal(clips._image(Shot(0, 2)), torch.from_numpy(pixels).expand(3, -1, -1))
+    assert np.array_equal(clips._mask(Shot(0, 2), 1), case.truth_on(2, 1))
+    monkeypatch.setattr(case_clips, "LONGEST_SIDE", 45)
+    assert clips._image(Shot(0, 2)).shape == (3, 45, 30)
+    assert clips._mask(Shot(0, 2), 1).shape == clips._mask(Shot(0, 2), 9).shape == (45, 30)
+    several = clips_of(volumes(1), BatchShape(1, 3, 1, 32, canvas=64), focused=True, ordered=False)
+    assert several._image(Shot(0, 2)).shape == (3, 64, 64)
+
+
+def test_a_region_shows_in_training_what_it_shows_in_use():
+    source = source_of("v0", shape=(5, 90, 60))
+    clips = clips_of([source], BatchShape(1, 1, 1, 32), focused=True)
+    loaded = clips.shelf[0]
+    stack = FrameStack(loaded.case.volume, loaded.case.view, loaded.window, 32)
+    alike = 0
+    for number in range(12):
+        batch = clips.batch(number)
+        x0, y0, x1, y1 = (batch.regions[0, 0] * torch.tensor([60, 90, 60, 90])).round().int().tolist()
+        seen = stack.through(Region(x0, y0, x1, y1)).frames(range(5))
+        alike += bool((seen - batch.images[0, 0]).abs().amax((1, 2, 3)).min() < 1e-5)
+    assert 3 < alike < 12  # the others were made coarser
 
 
 def test_images_stay_in_the_range_of_the_network():

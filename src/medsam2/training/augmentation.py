@@ -60,8 +60,8 @@ def augmented(
     """Vary a clip.
 
     Args:
-        images: (T, C, S, S) in [0, 1].
-        masks: (O, T, S, S) bool.
+        images: (T, C, R, Cc) in [0, 1].
+        masks: (O, T, R, Cc) bool.
         how: the ranges.
         together: all frames alike, as slices of a volume; else each picture by itself.
         generator: on the CPU; advanced.
@@ -89,7 +89,8 @@ def _turned(images: Tensor, masks: Tensor, how: Augmentation, generator: Generat
     angle = math.radians(draw_between(-how.turn_degrees, how.turn_degrees, generator))
     size = draw_between(*how.scale, generator)
     cosine, sine = math.cos(angle) / size, math.sin(angle) / size
-    theta = torch.tensor([[cosine, -sine, 0.0], [sine, cosine, 0.0]])
+    tall = images.shape[-2] / images.shape[-1]  # places are shares of either side
+    theta = torch.tensor([[cosine, -sine * tall, 0.0], [sine / tall, cosine, 0.0]])
     grid = F.affine_grid(theta[None], [1, 1, *images.shape[-2:]], align_corners=False)
     turned = F.grid_sample(images, grid.expand(len(images), -1, -1, -1), align_corners=False)
     flat = masks.flatten(0, 1)[:, None].float()
@@ -127,6 +128,6 @@ def _blurred(images: Tensor, deviation: float) -> Tensor:
 
 
 def _coarse(images: Tensor, factor: float) -> Tensor:
-    side = max(round(images.shape[-1] / factor), 1)
-    small = F.interpolate(images, (side, side), mode="bilinear", align_corners=False, antialias=True)
+    rows, columns = (max(round(side / factor), 1) for side in images.shape[-2:])
+    small = F.interpolate(images, (rows, columns), mode="bilinear", align_corners=False, antialias=True)
     return F.interpolate(small, images.shape[-2:], mode="bilinear", align_corners=False)

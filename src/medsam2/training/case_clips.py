@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Generator, Tensor
+from torch.nn import functional
 
 from medsam2.errors import ShapeError
 from medsam2.frames.region import LEAST_SIDE
-from medsam2.frames.resizing import resize_image, resize_mask
+from medsam2.frames.resizing import MASK_THRESHOLD
 from medsam2.synthetic import RandomSource
 from medsam2.training.augmentation import Augmentation, augmented
 from medsam2.training.case_shelf import Areas, CaseShelf
@@ -20,6 +21,9 @@ from medsam2.training.synthetic_clips import BatchShape, normalise
 
 LEAST_SHARE = 0.00153
 """Of what is looked at; what is smaller is not prompted (MedSAM-2 v2, section 4, drops masks below 0.153 %)."""
+
+LONGEST_SIDE = 1024
+"""Pixels: frames that are looked at from near keep their own, up to so many, as an object is cut from them in use."""
 
 VIEWS_A_CASE = 3
 """After so many views of a case in which nothing can be prompted, another case is taken."""
@@ -61,7 +65,6 @@ class CaseClips:
     ) -> None:
         self.shelf, self.shape, self.data, self.augmentation, self.lane = shelf, shape, data, augmentation, lane
         self.focused = focused
-        self.side = shape.canvas if focused else shape.size
 
     def batch(self, number: int) -> ClipBatch:
         """Batch `number` of this source."""
@@ -79,6 +82,14 @@ class CaseClips:
     def near(self) -> bool:
         """Frames are looked at through regions around an object; those of several pictures are looked at whole."""
         return self.focused and (self.data.ordered or self.shape.frames == 1)
+
+    def _canvas(self, frame_shape: tuple[int, int]) -> tuple[int, int]:
+        """Rows and columns of the frames that clips are made of, before they are looked at through regions."""
+        if not self.near:
+            side = max(self.shape.canvas, self.shape.size) if self.focused else self.shape.size
+            return side, side
+        shrink = min(LONGEST_SIDE / max(frame_shape), 1.0)
+        return max(round(frame_shape[0] * shrink), 1), max(round(frame_shape[1] * shrink), 1)
 
     def left_out(self) -> list[str]:
         """Names of the cases that clips never begin with, as nothing in them is large enough to be prompted.
@@ -116,9 +127,9 @@ class CaseClips:
 
     def _least_area(self, frame_shape: tuple[int, int]) -> float:
         """Pixels of a structure on a frame that can be prompted: where it is looked at from near, from nearest."""
-        rows, columns = frame_shape
-        share = (min(LEAST_SIDE, self.side) / self.side) ** 2 if self.near else 1.0
-        return max(LEAST_SHARE * rows * columns * share, 1.0)
+        rows, columns = self._canvas(frame_shape)
+        seen = min(LEAST_SIDE, rows) * min(LEAST_SIDE, columns) / (rows * columns) if self.near else 1.0
+        return max(LEAST_SHARE * seen * frame_shape[0] * frame_shape[1], 1.0)
 
     def _scheduled(self, number: int) -> int:
         """The case that a clip begins with: every epoch has its own order."""
@@ -172,22 +183,31 @@ class CaseClips:
         return Shot(index, draw_index(self.shelf[index].case.view.frame_count, generator))
 
     def _image(self, shot: Shot) -> Tensor:
-        """(3, S, S) in [0, 1]."""
+        """(3, R, C) in [0, 1]."""
         loaded = self.shelf[shot.index]
         pixels = loaded.window.apply(loaded.case.view.to_frames(loaded.case.volume.array)[shot.frame])
         channels = torch.from_numpy(np.atleast_3d(pixels)).permute(2, 0, 1)
-        return resize_image(channels[None], self.side)[0].expand(3, -1, -1)
+        return _stretched(channels, self._canvas(loaded.case.view.frame_shape)).expand(3, -1, -1)
 
     def _mask(self, shot: Shot, label: int) -> Tensor:
-        """(S, S) bool."""
+        """(R, C) bool."""
         case = self.shelf[shot.index].case
+        canvas = self._canvas(case.view.frame_shape)
         if label not in case.names:
-            return torch.zeros(self.side, self.side, dtype=torch.bool)
-        return resize_mask(torch.from_numpy(np.ascontiguousarray(case.truth_on(shot.frame, label))), self.side)
+            return torch.zeros(canvas, dtype=torch.bool)
+        mask = torch.from_numpy(np.ascontiguousarray(case.truth_on(shot.frame, label)))
+        return _stretched(mask[None].float(), canvas)[0] >= MASK_THRESHOLD
+
+
+def _stretched(image: Tensor, shape: tuple[int, int]) -> Tensor:
+    """An image (C, R, Cc) of another shape, made as `medsam2.frames.resizing` makes squares."""
+    if image.shape[-2:] == shape:
+        return image
+    return functional.interpolate(image[None], shape, mode="bilinear", align_corners=False, antialias=True)[0]
 
 
 def _promptable(masks: Tensor, share: float = LEAST_SHARE) -> Tensor:
-    """Those of the masks (O, T, S, S) that fill a share of the first frame, or at least a pixel."""
+    """Those of the masks (O, T, R, C) that fill a share of the first frame, or at least a pixel."""
     least = max(share * masks.shape[-1] * masks.shape[-2], 1)
     return masks[masks[:, 0].flatten(1).sum(1) >= least]
 

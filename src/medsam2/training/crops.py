@@ -46,8 +46,8 @@ def cut(images: Tensor, masks: Tensor, regions: list[Region], size: int, source:
     """Look at a clip through regions.
 
     Args:
-        images: (T, C, R, R) in [0, 1].
-        masks: (objects, T, R, R) bool.
+        images: (T, C, R, Cc) in [0, 1].
+        masks: (objects, T, R, Cc) bool.
         regions: one a frame.
         size: S.
         source: draws how coarse the pixels are.
@@ -72,7 +72,7 @@ def follow(mask: Tensor, source: RandomSource, ordered: bool) -> list[Region]:
     """The regions through which a clip is looked at, one a frame, as if an object's masks were known a frame late.
 
     Args:
-        mask: (T, R, R) bool of the object; it is on the first frame.
+        mask: (T, R, Cc) bool of the object; it is on the first frame.
         source: randomness.
         ordered: the frames are neighbours. Else each image of several is looked at whole: nobody knows where the object
             is, and a nearer look where it is present would tell that it is.

@@ -42,7 +42,8 @@ class BatchShape:
         frames: T of each.
         objects: of each clip.
         size: S in pixels, of what the network sees.
-        canvas: side in pixels of the frames that are painted.
+        canvas: side in pixels of the frames that are painted. (Frames of cases keep their own pixels where objects are
+            looked at from near; pictures of which several are looked at whole have as many as the canvas before that.)
         looks: clips that are cut from one painted scene, each following another object; divides `clips`.
         unordered: share of the scenes that are sets of images without an order.
     """
