@@ -1,3 +1,5 @@
+import struct
+
 import numpy as np
 import pytest
 import tifffile
@@ -5,7 +7,7 @@ from PIL import Image
 
 from medsam2.errors import FormatError, InputError
 from medsam2.io import read_label_map, read_volume, write_segmentation, write_volume
-from medsam2.io.images import _pixels
+from medsam2.io.images import _pixels, read_page
 from medsam2.spatial import Geometry, Plane, PlaneView, Segmentation, Volume
 
 
@@ -78,6 +80,53 @@ def test_one_bit_is_black_and_white_in_a_scan_and_one_label_in_a_map(tmp_path, s
 
     assert np.array_equal(read_volume(tmp_path / f"mask{suffix}").array[0], np.where(mask, 255, 0))
     assert np.array_equal(read_label_map(tmp_path / f"mask{suffix}").labels[0], mask)
+
+
+def tiff(path, stored, bits, photometric):
+    """Write one page of (H, W) numbers, without compression, as a writer may that knows no Pillow."""
+    height, width = stored.shape
+    packed = np.unpackbits(stored.astype(">u2").view(np.uint8).reshape(height, width, 2), axis=2)[..., 16 - bits :]
+    data = np.packbits(packed.reshape(height, -1), axis=1)
+    pixels = data.tobytes() if bits < 16 else stored.astype("<u2").tobytes()
+    sizes = {256: width, 257: height, 258: bits, 259: 1, 262: photometric, 273: 8, 277: 1, 278: height}
+    entries = b"".join(struct.pack("<HHII", tag, 3, 1, value) for tag, value in {**sizes, 279: len(pixels)}.items())
+    end = struct.pack("<H", len(sizes) + 1) + entries + bytes(4)
+    path.write_bytes(struct.pack("<2sHI", b"II", 42, 8 + len(pixels)) + pixels + end)
+
+
+@pytest.mark.parametrize(
+    ("bits", "compression"),
+    [*((bits, None) for bits in (1, 2, 4, 8, 16)), *((bits, "tiff_lzw") for bits in (1, 8, 16))],
+)
+@pytest.mark.parametrize("photometric", [0, 1])
+def test_zero_may_be_white_or_black_however_a_tiff_is_compressed(tmp_path, bits, compression, photometric):
+    path, largest = tmp_path / "scan.tif", 2**bits - 1
+    stored = np.array([[0, 1, largest, 0], [largest, largest // 2, 1, 0]])
+    if compression is None:
+        tiff(path, stored, bits, photometric)
+    else:
+        # Pillow turns greys of 1 and 8 bits round when it writes them, too.
+        pixels = largest - stored if photometric == 0 and bits < 16 else stored
+        image = Image.fromarray(pixels.astype({1: np.bool_, 8: np.uint8, 16: np.uint16}[bits]))
+        image.save(path, compression=compression, tiffinfo={262: photometric})
+    greys = stored * (255 // largest) if bits < 8 else stored
+    shown = max(largest, 255) - greys if photometric == 0 else greys
+
+    assert np.array_equal(read_label_map(path).labels[0], stored)
+    assert np.array_equal(read_volume(path).array[0], shown)
+    assert np.array_equal(read_page(path, 0).array[0], shown)
+    assert read_volume(path).array.dtype == (np.uint16 if bits == 16 else np.uint8)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint32, np.float32])
+def test_of_other_types_zero_may_be_white_too(tmp_path, dtype):
+    array = np.arange(42, dtype=dtype).reshape(6, 7)
+    tifffile.imwrite(tmp_path / "scan.tif", array, photometric="miniswhite")
+    limits = None if dtype is np.float32 else np.iinfo(dtype)
+    shown = array if limits is None else (limits.max + limits.min - array.astype(np.int64)).astype(dtype)
+
+    assert np.array_equal(read_volume(tmp_path / "scan.tif").array[0], shown)
+    assert np.array_equal(read_label_map(tmp_path / "scan.tif").labels[0], array)
 
 
 @pytest.mark.parametrize(("mode", "is_rgb"), [("L", False), ("RGB", True), ("CMYK", True)])

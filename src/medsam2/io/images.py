@@ -10,15 +10,16 @@ import logging
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image, ImageSequence
+from PIL import Image
+from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
 from medsam2.errors import FormatError
 from medsam2.io.atomic import written_whole
@@ -29,6 +30,9 @@ from medsam2.spatial import Geometry, SourceFile, Volume
 FORMAT_NAME = "image"
 TIFF_SUFFIXES = (".tif", ".tiff")
 LOSSY_SUFFIXES = (".jpg", ".jpeg")
+
+WHITE_IS_ZERO = 0
+"""Of TIFF's PhotometricInterpretation (TIFF 6.0, section 8)."""
 
 _LIBRARY_ERRORS = (
     SyntaxError,  # Pillow, for a broken PNG
@@ -47,7 +51,7 @@ def read(path: Path, volume_index: int | None) -> Volume:
     """Read a picture as one slice, or a TIFF stack as one slice a page.
 
     Greys keep 8 or 16 bits; 1 bit becomes 0 and 255; a palette becomes RGB; the alpha channel is dropped; 16-bit
-    colours keep their upper 8 bits.
+    colours keep their upper 8 bits. Whole numbers of a TIFF whose 0 is white are turned round, as they are shown.
 
     Args:
         path: The file.
@@ -61,7 +65,9 @@ def read(path: Path, volume_index: int | None) -> Volume:
 
 
 def read_labels(path: Path, volume_index: int | None) -> Volume:
-    """Read a picture whose numbers are labels: the indices of a palette, 0 and 1 of 1 bit; otherwise as `read`.
+    """Read a picture whose numbers are labels, as they are stored: the indices of a palette, 0 and 1 of 1 bit.
+
+    Colours and greys with alpha are read as by `read`.
 
     Raises:
         FormatError: The file is damaged, or its pages are no stack.
@@ -196,10 +202,10 @@ def _tiff_pixels(path: Path, as_labels: bool) -> NDArray[Any]:
         series = tiff.series[0]
         try:
             array = series.asarray()
-        except ValueError as error:
+        except (ValueError, NotImplementedError) as error:
             _check_for_pillow(error)
-            return _tiff_pixels_with_pillow(path, as_labels)
-        return _shown(path, array, series.axes, series.keyframe.colormap, as_labels)
+            return _tiff_pixels_with_pillow(path, range(len(tiff.pages)), as_labels)
+        return _shown(path, array, series.axes, series.keyframe, as_labels)
 
 
 def _tiff_page_pixels(path: Path, tiff: tifffile.TiffFile, number: int) -> NDArray[Any]:
@@ -207,34 +213,55 @@ def _tiff_page_pixels(path: Path, tiff: tifffile.TiffFile, number: int) -> NDArr
     page = tiff.pages[number].aspage()
     try:
         array = page.asarray()
-    except ValueError as error:
+    except (ValueError, NotImplementedError) as error:
         _check_for_pillow(error)
-        with Image.open(path) as image:
-            image.seek(number)
-            return _pixels(image, as_labels=False)[None]
-    return _shown(path, array, page.axes, page.colormap, as_labels=False)
+        return _tiff_pixels_with_pillow(path, (number,), as_labels=False)
+    return _shown(path, array, page.axes, page, as_labels=False)
 
 
-def _check_for_pillow(error: ValueError) -> None:
-    """Pillow reads the compressions (LZW, JPEG) for which tifffile needs another package; other errors stand."""
+def _check_for_pillow(error: ValueError | NotImplementedError) -> None:
+    """Pillow reads what tifffile needs another package for (LZW, JPEG, 2 and 4 bits); other errors stand."""
     if "imagecodecs" not in str(error):
         raise error
 
 
-def _shown(path: Path, array: NDArray[Any], axes: str, colormap: NDArray[Any] | None, as_labels: bool) -> NDArray[Any]:
+def _shown(path: Path, array: NDArray[Any], axes: str, page: tifffile.TiffPage, as_labels: bool) -> NDArray[Any]:
     """Give what tifffile read as (D, H, W[, 3]), black and white as 0 and 255, a palette as its colours."""
     array = _native(array)
+    if page.photometric == WHITE_IS_ZERO and not as_labels:
+        array = _turned_round(array)
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * (1 if as_labels else 255)
-    if colormap is not None and not as_labels:
-        colours = (colormap >> 8).astype(np.uint8).T
+    if page.colormap is not None and not as_labels:
+        colours = (page.colormap >> 8).astype(np.uint8).T
         return _arranged(path, colours[array], axes + "S")
     return _arranged(path, array, axes)
 
 
-def _tiff_pixels_with_pillow(path: Path, as_labels: bool) -> NDArray[Any]:
-    with Image.open(path) as image:
-        return np.stack([_pixels(page, as_labels) for page in ImageSequence.Iterator(image)])
+def _tiff_pixels_with_pillow(path: Path, pages: Iterable[int], as_labels: bool) -> NDArray[Any]:
+    with Image.open(path, formats=["TIFF"]) as image:
+        return np.stack([_page_with_pillow(cast(TiffImageFile, image), page, as_labels) for page in pages])
+
+
+def _page_with_pillow(image: TiffImageFile, number: int, as_labels: bool) -> NDArray[Any]:
+    """Give a page as (H, W[, 3]).
+
+    Up to 8 bits, Pillow spreads greys over 0..255 and turns them round where 0 is white; beyond, it does neither.
+    """
+    image.seek(number)
+    white_is_zero = image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == WHITE_IS_ZERO
+    is_changed = image.mode in ("1", "L")
+    if is_changed and as_labels:
+        greys = np.asarray(image.convert("L"))
+        (bits,) = image.tag_v2.get(BITSPERSAMPLE, (1,))
+        return (_turned_round(greys) if white_is_zero else greys) // (255 // (2**bits - 1))
+    array = _pixels(image, as_labels)
+    return _turned_round(array) if white_is_zero and not (is_changed or as_labels) else array
+
+
+def _turned_round(array: NDArray[Any]) -> NDArray[Any]:
+    """Exchange black and white over the whole range of the type; of floats it is not known, so these stay."""
+    return array if array.dtype.kind == "f" else np.invert(array)
 
 
 def _arranged(path: Path, array: NDArray[Any], axes: str) -> NDArray[Any]:
