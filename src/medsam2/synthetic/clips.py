@@ -121,7 +121,7 @@ def make_scene(kind: str, recipe: ClipRecipe, source: RandomSource, ordered: boo
 
 
 def make_clip(recipe: ClipRecipe, generator: Generator, device: torch.device | str = "cpu") -> Clip:
-    """Make one clip that has at least one promptable object.
+    """Make one clip with something promptable in it, or, very rarely, without: `sample_targets` refuses that.
 
     Args:
         recipe: What kind of clip.
