@@ -332,6 +332,14 @@ def test_a_dicom_series_becomes_a_seg_and_an_rtstruct_with_names(call, tmp_path)
     assert "Müller" not in said
 
 
+def test_a_scan_that_nobody_prompted_is_said_to_be_segmented_automatically(call, tmp_path):
+    dicom_scan(tmp_path / "series")
+    flags = ("--template", tmp_path / "series", "--box=2,2,2,6,8,2")
+    code, said, out = call(*flags, output="mask.dcm", source=tmp_path / "series")
+    assert code == 0, said
+    assert pydicom.dcmread(out).SegmentSequence[0].SegmentAlgorithmType == "AUTOMATIC"
+
+
 def test_a_name_that_is_cut_is_told(call, tmp_path):
     dicom_scan(tmp_path / "series")
     code, said, _ = call("--box=2,2,2,6,8,2", "--name", "x" * 65, output="mask.dcm", source=tmp_path / "series")

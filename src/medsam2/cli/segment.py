@@ -136,7 +136,7 @@ def segment(
             result = segmenter.segment(volume, given.prompts, settings, progress)
         else:
             result = segmenter.segment_like(volume, prompted, given.prompts, settings, progress)
-    made_by = Algorithm(segmenter.card.name)
+    made_by = Algorithm(segmenter.card.name, automatic=template is not None)
     for lost in write_segmentation(result.segmentation, output_file, as_format, made_by):
         out.warn(lost)
     resolved = given.prompts.resolve(volume.geometry, plane) if template is None else []
