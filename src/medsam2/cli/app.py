@@ -1,13 +1,14 @@
 """The command `medsam2`: what can go wrong, and what it exits with.
 
-Exit codes: 0 done, 1 a bug, 2 wrong input, 3 a file that cannot be read or written (or lacks a package), 4 weights,
-130 interrupted.
+Exit codes: 0 done, 1 a bug, 2 wrong input or more than the memory holds, 3 a file that cannot be read or written (or
+lacks a package), 4 weights, 130 interrupted.
 """
 
 import sys
 import traceback
 from typing import Annotated
 
+import torch
 import typer
 from rich.console import Console
 
@@ -27,6 +28,13 @@ EXIT_CODES: tuple[tuple[type[MedSAM2Error], int], ...] = (
     (MissingDependencyError, EXIT_FILE),  # a file that cannot be read without a package
     (CheckpointError, EXIT_WEIGHTS),
 )
+
+NO_MEMORY = (
+    "there is not enough memory; try a smaller --size, fewer objects at a time, or --device cpu if a GPU was used"
+)
+CPU_ALLOCATOR = "DefaultCPUAllocator"
+"""What torch's plain RuntimeError names where the main memory is full."""
+BUG = "this is a bug in medsam2; run again with --debug for the details: "
 
 app = typer.Typer(
     name="medsam2",
@@ -70,15 +78,11 @@ def run(arguments: list[str]) -> int:
     try:
         given = [one for one in arguments if one != "--debug"] or ["--help"]
         code = app(args=given, standalone_mode=False, prog_name="medsam2")
-    except MedSAM2Error as error:
-        return _report(error, exit_code(error), debug)
-    except typer.TyperException as error:  # an unknown command or flag, a value of the wrong type
-        return _report(InputError(error.format_message()), EXIT_INPUT, debug)
     except (typer.Abort, KeyboardInterrupt):
         Console(stderr=True).print("medsam2: interrupted")
         return EXIT_INTERRUPTED
     except Exception as error:  # the last resort: a bug is one line too, unless --debug
-        return _report(error, EXIT_BUG, debug, "this is a bug in medsam2; run again with --debug for the details: ")
+        return _report(error, debug)
     return code if isinstance(code, int) else 0
 
 
@@ -87,10 +91,25 @@ def exit_code(error: MedSAM2Error) -> int:
     return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), EXIT_BUG)
 
 
-def _report(error: Exception, code: int, debug: bool, prefix: str = "") -> int:
+def _verdict(error: Exception) -> tuple[int, str]:
+    """What the command exits with, and what it says."""
+    if isinstance(error, MedSAM2Error):
+        return exit_code(error), str(error)
+    if isinstance(error, typer.TyperException):  # an unknown command or flag, a value of the wrong type
+        return EXIT_INPUT, error.format_message()
+    if isinstance(error, OSError):  # a name that is too long, a folder that may not be entered, a full disk
+        place = "" if error.filename is None else f"{error.filename}: "
+        return EXIT_FILE, f"{place}{error.strerror or error}"
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or CPU_ALLOCATOR in str(error):
+        return EXIT_INPUT, NO_MEMORY
+    return EXIT_BUG, f"{BUG}{str(error) or type(error).__name__}"
+
+
+def _report(error: Exception, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
-    message = " ".join(str(error).split()) or type(error).__name__
-    Console(stderr=True, soft_wrap=True).print(f"[bold red]medsam2: error:[/] {prefix}", end="", highlight=False)
-    Console(stderr=True, soft_wrap=True).print(message, markup=False, highlight=False)
+    code, message = _verdict(error)
+    console = Console(stderr=True, soft_wrap=True)
+    console.print("[bold red]medsam2: error:[/] ", end="", highlight=False)
+    console.print(" ".join(message.split()) or type(error).__name__, markup=False, highlight=False)
     return code
