@@ -235,6 +235,37 @@ def test_a_set_goes_through_one_image_at_a_time(call, tmp_path, monkeypatch):
     assert max(most) <= 3
 
 
+@pytest.mark.parametrize("name", ["coco.json", "images.csv", "contact_sheet.png", "report.json", "b.png"])
+def test_files_of_others_in_the_output_are_refused_and_kept(call, tmp_path, name):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_text('{"report_version": 1, "medsam2_version": "0.1.0", "objects": []}')
+    code, said, out = call()
+    assert (code, f"out/{name} is there already, and no run of medsam2 oneprompt has left it" in said) == (3, True), (
+        said
+    )
+    assert [file.name for file in out.iterdir()] == [name]
+
+
+def test_other_files_in_the_output_do_not_matter(call, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    code, said, out = call()
+    assert code == 0, said
+    assert (out / "notes.txt").read_text() == "mine"
+
+
+def test_what_a_run_left_is_known_by_its_report(call):
+    _, _, out = call("--format", "coco")
+    before = (out / "images.csv").read_bytes()
+    code, said, _ = call(template="b.png", point="6,3")
+    assert code == 0, said
+    assert not (out / "coco.json").exists()
+    assert (out / "images.csv").read_bytes() != before
+    (out / "report.json").unlink()
+    code, said, _ = call()
+    assert (code, "a.png is there already" in said) == (3, True), said
+
+
 def test_an_output_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "out").write_text("mine")
     with pytest.raises(FormatError, match="out is a file; expected a folder"):

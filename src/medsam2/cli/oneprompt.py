@@ -108,6 +108,7 @@ def oneprompt(
     read = [("image", image.path) for image in found] + [("model", Path(model))]
     read += [file for one in templates.values() for file in one.named_files]
     refuse_clashes(read, folder.files)
+    folder.refuse_strangers()
     segmenter = Segmenter.from_pretrained(model, device, precision, encoder)
     prompted = {image.name: one.prompts for image, one in templates.items()}
     log = folder.log(run_identity(segmenter.describe(), asdict(settings), prompted, found))

@@ -1,6 +1,8 @@
 """The output folder of `medsam2 oneprompt`: filled image by image, and read again where a run goes on."""
 
 import hashlib
+import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
@@ -23,6 +25,8 @@ from medsam2.spatial import Geometry, Segmentation
 REPORT, TABLE, SHEET, COCO, LOG = "report.json", "images.csv", "contact_sheet.png", "coco.json", "images.part.jsonl"
 RESULTS = (COCO, SHEET, TABLE, REPORT)
 """What tells of all images, in the order in which it is taken away."""
+OF_A_REPORT = {"report_version", "medsam2_version", "templates", "images"}
+"""By which a report is known as one of a set."""
 
 
 class SetFormat(StrEnum):
@@ -56,6 +60,19 @@ class SetFolder:
         label_maps = [(f"label map of {image}", name) for image, name in self.label_maps.items()]
         others = [(name, name) for name in (*RESULTS, LOG)]
         return [(role, self.path / name) for role, name in label_maps + others]
+
+    def refuse_strangers(self) -> None:
+        """Refuse a folder in which a file of somebody else's would be written over, or taken away.
+
+        Raises:
+            FormatError: there is such a file, or it cannot be told.
+        """
+        taken = next((path for _, path in self.files if os.path.lexists(path)), None)
+        if taken is not None and not self._is_of_a_run():
+            raise FormatError(
+                f"{taken} is there already, and no run of medsam2 oneprompt has left it; choose another folder, "
+                "or move the file away"
+            )
 
     def log(self, header: Mapping[str, Any]) -> SetLog:
         """What a run that was broken off found here.
@@ -109,6 +126,16 @@ class SetFolder:
         """
         usable = [image for image in result.images if image.failure is None]
         write_coco(_Pictures(self, usable), self.path / COCO, Algorithm(model))
+
+    def _is_of_a_run(self) -> bool:
+        """Whether an earlier run was done here, or broke off: it left a report, or its log."""
+        if (self.path / LOG).is_file():
+            return True
+        try:
+            report = json.loads((self.path / REPORT).read_bytes())
+        except (OSError, ValueError):
+            return False
+        return isinstance(report, dict) and report.keys() >= OF_A_REPORT
 
     def _remove(self, path: Path) -> None:
         try:
