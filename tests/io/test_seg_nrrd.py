@@ -1,11 +1,12 @@
 """Slicer's segmentations, read back with SimpleITK, slicerio (by Slicer's own people) and medsam2."""
 
+import nrrd
 import numpy as np
 import pytest
 import SimpleITK
 import slicerio
 
-from medsam2.errors import GeometryError
+from medsam2.errors import FormatError, GeometryError, InputError
 from medsam2.io import LabelFormat, check_output, read_label_map, read_volume, write_segmentation
 from medsam2.io.segments import PALETTE
 from medsam2.spatial import Geometry, Segmentation, Volume
@@ -146,3 +147,37 @@ def test_nrrd_of_other_programs_has_no_names(tmp_path):
     SimpleITK.WriteImage(image, str(tmp_path / "mask.nrrd"))
 
     assert dict(read_label_map(tmp_path / "mask.nrrd").names) == {}
+
+
+def layered(path, layers):
+    """A segmentation as Slicer saves one whose segments overlap: (layers, 5, 4, 3) along layer, i, j, k."""
+    voxels = np.zeros((layers, 5, 4, 3), np.uint8)
+    header = {"space": "left-posterior-superior", "space origin": [1, 2, 3], "kinds": ["list", *["domain"] * 3]}
+    header["space directions"] = np.array([[np.nan] * 3, [1, 0, 0], [0, 1, 0], [0, 0, 3]])
+    for layer in range(layers):
+        voxels[layer, layer : layer + 2, 2, 1] = 1
+        fields = {"Name": f"segment {layer}", "LabelValue": "1", "Layer": str(layer), "ID": f"Segment_{layer}"}
+        header |= {f"Segment{layer}_{key}": value for key, value in fields.items()}
+    nrrd.write(str(path), voxels, header)
+    return voxels
+
+
+@pytest.mark.parametrize("layers", [2, 3, 4])
+def test_segments_that_overlap_are_layers(tmp_path, layers):
+    voxels = layered(tmp_path / "mask.seg.nrrd", layers)
+    words = rf"mask\.seg\.nrrd holds overlapping segments in {layers} layers; expected one label map\. Export"
+    with pytest.raises(FormatError, match=words) as refused:
+        read_label_map(tmp_path / "mask.seg.nrrd")
+    assert "--" not in str(refused.value)
+    for layer in range(layers):
+        read = read_label_map(tmp_path / "mask.seg.nrrd", layer)
+        assert np.array_equal(read.labels, voxels[layer].T)
+        assert dict(read.names) == {1: f"segment {layer}"}
+    with pytest.raises(InputError, match=rf"volume index {layers} is not in .*expected 0\.\.{layers - 1}"):
+        read_label_map(tmp_path / "mask.seg.nrrd", layers)
+
+
+def test_colours_are_no_layers(tmp_path):
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(np.zeros((3, 4, 5, 3), np.uint8), True), tmp_path / "a.nrrd")
+    with pytest.raises(FormatError, match="is a colour picture; expected a label map"):
+        read_label_map(tmp_path / "a.nrrd")

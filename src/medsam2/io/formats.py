@@ -19,13 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsam2.errors import FormatError, GeometryError, InputError, ShapeError
-from medsam2.io import images, itk, nifti
+from medsam2.io import images, itk, nifti, seg_nrrd
 from medsam2.io.annotation import AnnotationFile
 from medsam2.io.dicom_series import DicomSeries, SeriesSummary
 from medsam2.io.kinds import FileKind, kind_of_file, kind_of_name
 from medsam2.io.label_formats import WRITERS, LabelFormat, label_format
 from medsam2.io.libraries import extra_needed, format_errors
-from medsam2.io.seg_nrrd import segment_names
 from medsam2.io.segments import Algorithm
 from medsam2.spatial import Geometry, LabelArray, Segmentation, SourceFile, Volume, label_dtype
 from medsam2.spatial.segmentation import MAXIMUM_LABEL
@@ -53,12 +52,13 @@ class Format:
 
 _NIFTI = Format(nifti.FORMAT_NAME, nifti.read, nifti.read, nifti.write)
 _ITK = Format(itk.FORMAT_NAME, itk.read, itk.read, itk.write)
+_NRRD = Format(itk.FORMAT_NAME, itk.read, seg_nrrd.read_labels, itk.write)
 _IMAGE = Format(images.FORMAT_NAME, images.read, images.read_labels, images.write)
 
 _FORMATS = {
     FileKind.NIFTI: _NIFTI,
     FileKind.NIFTI_GZ: _NIFTI,
-    FileKind.NRRD: _ITK,
+    FileKind.NRRD: _NRRD,
     FileKind.METAIMAGE: _ITK,
     FileKind.PNG: _IMAGE,
     FileKind.JPEG: _IMAGE,
@@ -144,7 +144,7 @@ def read_label_map(path: str | os.PathLike[str], volume_index: int | None = None
 
     Args:
         path: The file. The palette of a picture is ignored: its indices are the labels.
-        volume_index: Which volume of a 4-D file, from 0.
+        volume_index: Which volume of a 4-D file, or layer of 3D Slicer's segmentation, from 0.
 
     Returns:
         The labels in the smallest type that holds them; of 3D Slicer's segmentations, with the names of segments.
@@ -160,7 +160,7 @@ def read_label_map(path: str | os.PathLike[str], volume_index: int | None = None
     volume = _read(read, file, volume_index)
     if volume.is_rgb:
         raise FormatError(f"{file} is a colour picture; expected a label map, one whole number a voxel.")
-    names = segment_names(file) if kind is FileKind.NRRD else {}
+    names = seg_nrrd.segment_names(file, volume_index or 0) if kind is FileKind.NRRD else {}
     return Segmentation(_whole_numbers(file, volume.array), volume.geometry, names, volume.source)
 
 

@@ -62,25 +62,28 @@ class ItkGrid:
         return Geometry((depth, height, width), affine)
 
 
-def read(path: Path, volume_index: int | None) -> Volume:
+def read(path: Path, volume_index: int | None, with_colours: bool = True) -> Volume:
     """Read one volume.
 
     Args:
         path: The file.
         volume_index: Which volume of a 4-D file or which channel, from 0.
+        with_colours: Whether 3 or 4 channels of 8 bits are colours, as they are but for layers of a segmentation.
 
     Raises:
         FormatError: The file is damaged, has no single volume, or holds complex numbers.
         GeometryError: The affine is singular.
         InputError: There is no volume of that index.
     """
-    with _quiet(), format_errors(path, "read", RuntimeError, ValueError):
+    with quiet(), format_errors(path, "read", RuntimeError, ValueError):
         image = SimpleITK.ReadImage(str(path), imageIO="NrrdImageIO" if _is_nrrd(path) else "MetaImageIO")
         grid = _grid_of_image(image, _nrrd_space(path) if _is_nrrd(path) else {})
         array = SimpleITK.GetArrayFromImage(image)
     if array.dtype.kind == "c":
         raise FormatError(f"{path} holds complex numbers; expected real ones. Save the magnitude first.")
-    array = _one_volume(path, array, image.GetNumberOfComponentsPerPixel(), volume_index)
+    channels = image.GetNumberOfComponentsPerPixel()
+    are_colours = with_colours and channels in (3, 4) and array.dtype == np.uint8
+    array = (_one_picture if are_colours else _one_volume)(path, array, channels, volume_index)
     return Volume(array, grid.geometry, SourceFile(path, FORMAT_NAME, grid))
 
 
@@ -99,7 +102,7 @@ def write(array: NDArray[Any], geometry: Geometry, header: object, path: Path) -
     """
     grid = header if isinstance(header, ItkGrid) and _describes(header, geometry) else _grid_of_geometry(geometry)
     image = _image(array, grid)
-    with written_whole(path) as draft, _quiet(), format_errors(path, "written", RuntimeError):
+    with written_whole(path) as draft, quiet(), format_errors(path, "written", RuntimeError):
         SimpleITK.WriteImage(image, str(draft), useCompression=True)
         if _is_nrrd(path) and grid.nrrd_space:
             _restore_space(draft, grid.nrrd_space)
@@ -110,7 +113,7 @@ def _is_nrrd(path: Path) -> bool:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep ITK's warnings off the user's screen; its errors arrive as exceptions."""
     before = SimpleITK.ProcessObject.GetGlobalWarningDisplay()
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
@@ -121,16 +124,24 @@ def _quiet() -> Iterator[None]:
 
 
 def _one_volume(path: Path, array: NDArray[Any], channels: int, volume_index: int | None) -> NDArray[Any]:
-    """Turn ([t,] [k,] j, i[, channels]) into (k, j, i), or into (k, j, i, 3) for RGB."""
+    """Turn ([t,] [k,] j, i[, channels]) into (k, j, i)."""
+    array = _with_all_axes(path, array, channels)
+    time, channel = divmod(chosen_volume(path, len(array) * channels, volume_index), channels)
+    return np.ascontiguousarray(array[time, ..., channel])
+
+
+def _one_picture(path: Path, array: NDArray[Any], channels: int, volume_index: int | None) -> NDArray[Any]:
+    """Turn ([t,] [k,] j, i, channels) into (k, j, i, 3): of RGBA, the opacity is no part of the picture."""
+    array = _with_all_axes(path, array, channels)
+    return array[chosen_volume(path, len(array), volume_index), ..., :3]
+
+
+def _with_all_axes(path: Path, array: NDArray[Any], channels: int) -> NDArray[Any]:
+    """Turn ([t,] [k,] j, i[, channels]) into (t, k, j, i, channels)."""
     array = array[..., None] if channels == 1 else array
     if array.ndim > 5:
         raise FormatError(f"{path} is {array.ndim - 1}-D; expected a 2-D, 3-D or 4-D file.")
-    array = array.reshape((1,) * (5 - array.ndim) + array.shape)  # (t, k, j, i, channels)
-    if channels in (3, 4) and array.dtype == np.uint8:
-        # Of RGBA, the opacity is no part of the picture.
-        return array[chosen_volume(path, len(array), volume_index), ..., :3]
-    time, channel = divmod(chosen_volume(path, len(array) * channels, volume_index), channels)
-    return np.ascontiguousarray(array[time, ..., channel])
+    return array.reshape((1,) * (5 - array.ndim) + array.shape)
 
 
 def _image(array: NDArray[Any], grid: ItkGrid) -> SimpleITK.Image:

@@ -1,23 +1,27 @@
 """3D Slicer's segmentations (.seg.nrrd): a label map in NRRD, with the objects' names and colours in its header.
 
 The fields are those of Slicer's "Segmentation file format" (its documentation for developers: vtkSegmentation). All
-objects lie in one layer, as they do not overlap. ITK-SNAP, SimpleITK and other readers of NRRD see the label map.
+objects that are written lie in one layer, as they do not overlap. ITK-SNAP, SimpleITK and other readers of NRRD see the
+label map. Slicer stores segments that overlap in several layers, each a label map of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
+from medsam2.errors import FormatError
 from medsam2.io import itk
 from medsam2.io.atomic import written_whole
+from medsam2.io.libraries import format_errors
 from medsam2.io.segment_codes import ANATOMY, SCHEME, Concept
 from medsam2.io.segments import Algorithm, Segment, segments_of
-from medsam2.spatial import Segmentation
+from medsam2.spatial import Segmentation, Volume
 from medsam2.spatial.segmentation import MAXIMUM_LABEL
 
 NAME = "seg.nrrd"
@@ -28,6 +32,8 @@ REGIONS = "Anatomic codes - DICOM master list"
 
 SLICERS_ANATOMY = Concept("123037004", "Anatomical Structure")
 """The category's code in Slicer's list, which DICOM had before."""
+
+SEGMENT_FIELD = re.compile(r"(Segment\d+)_(\w+)")
 
 NOWHERE = "0 -1 0 -1 0 -1"
 """Extent of an object without a voxel."""
@@ -59,22 +65,61 @@ def write(segmentation: Segmentation, path: Path, algorithm: Algorithm) -> tuple
     return ()
 
 
-def segment_names(path: Path) -> dict[int, str]:
+def read_labels(path: Path, volume_index: int | None) -> Volume:
+    """Read a NRRD file as a label map; of a segmentation of Slicer whose segments overlap, one layer.
+
+    Args:
+        path: The file.
+        volume_index: Which volume of a 4-D file, which channel, or which layer, from 0.
+
+    Raises:
+        FormatError: The file is damaged, or holds several layers or volumes and none was chosen.
+        GeometryError: The affine is singular.
+        InputError: There is no volume of that index.
+    """
+    layers = 1 + max((_layer(fields) for fields in _segments(path)), default=0)
+    if layers > 1 and volume_index is None:
+        raise FormatError(
+            f"{path} holds overlapping segments in {layers} layers; expected one label map. Export the segments as "
+            "one labelmap (in 3D Slicer), or read a layer with volume_index (in Python)."
+        )
+    return itk.read(path, volume_index, with_colours=layers == 1)
+
+
+def segment_names(path: Path, layer: int = 0) -> dict[int, str]:
     """Read the names of the segments of a NRRD file, by label; none if it was not saved by Slicer or by `write`.
 
     Args:
         path: A file that can be read.
+        layer: Of the segments: each layer is a label map of its own.
+
+    Raises:
+        FormatError: The file is damaged.
     """
+    names: dict[int, str] = {}
+    for fields in _segments(path):
+        name, label = fields.get("Name", "").strip(), fields.get("LabelValue", "")
+        if _layer(fields) == layer and label.isdecimal() and name and 1 <= int(label) <= MAXIMUM_LABEL:
+            names[int(label)] = name
+    return names
+
+
+def _segments(path: Path) -> list[dict[str, str]]:
+    """Read the fields of each segment."""
     reader = SimpleITK.ImageFileReader()
     reader.SetFileName(str(path))
-    reader.ReadImageInformation()
-    fields = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys() if key.startswith("Segment")}
-    names: dict[int, str] = {}
-    for key, value in fields.items():
-        name = fields.get(key.removesuffix("LabelValue") + "Name", "").strip()
-        if key.endswith("_LabelValue") and value.isdecimal() and name and 1 <= int(value) <= MAXIMUM_LABEL:
-            names[int(value)] = name
-    return names
+    with itk.quiet(), format_errors(path, "read", RuntimeError):
+        reader.ReadImageInformation()
+    segments: dict[str, dict[str, str]] = {}
+    for key in reader.GetMetaDataKeys():
+        if found := SEGMENT_FIELD.fullmatch(key):
+            segments.setdefault(found[1], {})[found[2]] = reader.GetMetaData(key)
+    return list(segments.values())
+
+
+def _layer(fields: Mapping[str, str]) -> int:
+    layer = fields.get("Layer", "0")
+    return int(layer) if layer.isdecimal() else 0
 
 
 def _fields(segmentation: Segmentation) -> Iterator[tuple[str, str]]:
