@@ -12,6 +12,7 @@ from medsam2.cli.app import run
 from medsam2.io import LabelFormat, read_label_map, write_segmentation
 from medsam2.spatial import Segmentation
 from medsam2.weights import WeightsCard, save_network
+from reference.dicom_writing import write_series
 from reference.scanned_series import OBLIQUE
 from reference.scanned_series import scan as dicom_scan
 
@@ -270,6 +271,20 @@ def test_no_image_of_a_series_is_lost(call, tmp_path):
     code, said, _ = call("--box=2,2,2,6,8,2", output="series/slice.dcm", source=tmp_path / "series")
     assert (code, "as input and as output" in " ".join(said.split())) == (2, True), said
     assert slice_.read_bytes() == before
+
+
+def test_only_the_input_is_told_of_the_flag_that_chooses_a_volume(call, scan, drawn, tmp_path):
+    several = tmp_path / "several.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.zeros((*SHAPE, 2), np.uint8), nibabel.load(scan).affine), several)
+    code, said, _ = call("--mask", drawn, source=several)
+    assert (code, said.rstrip().endswith("0..1. The flag is --volume-index.")) == (3, True), said
+    for flags in (("--mask", several), ("--template", several, "--mask", drawn)):
+        code, said, _ = call(*flags)
+        assert (code, "several.nii.gz is 4-D and has 2 time points" in said, "--" in said) == (3, True, False), said
+    write_series(tmp_path / "study" / "a", np.zeros((3, 10, 12), np.int16), series=3)
+    write_series(tmp_path / "study" / "b", np.zeros((3, 10, 12), np.int16), series=4)
+    code, said, _ = call("--mask", drawn, source=tmp_path / "study")
+    assert (code, said.rstrip().endswith("The flag is --series.")) == (3, True), said
 
 
 def test_a_mask_on_another_grid_is_refused(call, drawn, tmp_path):

@@ -116,7 +116,7 @@ def test_a_series_can_be_chosen(study):
     write_series(study / "4", VALUES[:3] + 1, series=44)
 
     with pytest.raises(
-        FormatError, match=r"2 series to choose from; choose one with --series .*series 44: CT, 3 axial slices"
+        FormatError, match=r"2 series to choose from; choose one by its number .*series 44: CT, 3 axial slices"
     ):
         read_volume(study)
     for wanted in ("44", uid(2, 44), uid(2, 4)):

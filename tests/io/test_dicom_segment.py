@@ -59,9 +59,9 @@ def test_a_series_or_volume_has_to_be_chosen(call, tmp_path):
     box = ("--box", "2,3,2,7,9,2")
 
     for flags, code, words in (
-        ((), 3, "there are 2 series to choose from; choose one with --series"),
+        ((), 3, "there are 2 series to choose from; choose one by its number or UID"),
         (("--series", "9"), 2, 'no series with the number or UID "9"'),
-        (("--series", "4"), 3, "holds 2 volumes; expected one. Choose one with --volume-index N"),
+        (("--series", "4"), 3, "holds 2 volumes; expected one. Choose one (volume_index in Python): 0: "),
         (("--series", "4", "--volume-index", "2"), 2, "volume index 2 is not in the series"),
         (("--series", "4", "--volume-index", "1"), 0, "wrote"),
         (("--series", "3"), 0, "wrote"),

@@ -36,7 +36,9 @@ def test_what_differs_is_never_mixed(tmp_path, name, first, second):
 
     with pytest.raises(FormatError) as error:
         read_volume(tmp_path)
-    assert "the series holds 2 volumes; expected one. Choose one with --volume-index N" in str(error.value)
+    assert "the series holds 2 volumes; expected one. Choose one (volume_index in Python): 0: 6 axial" in str(
+        error.value
+    )
     assert f"0: 6 axial slices of 4 x 6, {name} " in str(error.value)
     assert np.array_equal(read_volume(tmp_path, 0).array, VALUES[0::2])
     assert np.array_equal(read_volume(tmp_path, 1).array, VALUES[1::2])

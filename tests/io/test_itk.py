@@ -172,7 +172,7 @@ def test_a_time_series_needs_a_choice(tmp_path, suffix):
     array = values(shape=(6, 3, 4, 5))
     path = saved(tmp_path / f"scan{suffix}", array, is_vector=False)
 
-    with pytest.raises(FormatError, match=r"4-D and has 6 time points.*--volume-index N .*0\.\.5"):
+    with pytest.raises(FormatError, match=r"4-D and has 6 time points.*volume_index in Python.*0\.\.5"):
         read_volume(path)
     with pytest.raises(InputError, match="volume index 6 is not in"):
         read_volume(path, 6)

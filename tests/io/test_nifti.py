@@ -274,7 +274,7 @@ def test_a_time_series_needs_a_choice(tmp_path, size):
     array = values(size=size)
     path = saved(tmp_path / "scan.nii.gz", array)
 
-    with pytest.raises(FormatError, match=r"4-D and has 20 time points.*--volume-index N .*0\.\.19"):
+    with pytest.raises(FormatError, match=r"4-D and has 20 time points.*volume_index in Python.*0\.\.19"):
         read_volume(path)
     assert np.array_equal(read_volume(path, 7).array.T, array.reshape(4, 5, 6, 20)[..., 7])
     for index in (-1, 20):

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medsam2.cli.output import Output
-from medsam2.errors import ConfigurationError
+from medsam2.errors import ConfigurationError, FormatError
 from medsam2.io import LabelFormat, open_pacs, read_volume
 from medsam2.io.label_formats import label_format
+from medsam2.io.selection import ChoiceNeededError
 from medsam2.spatial import Volume
 
 if TYPE_CHECKING:
@@ -82,9 +83,12 @@ class ScanFlags:
         """
         for note in pacs.notes if pacs is not None else ():
             out.warn(note)
-        if self.input is not None or pacs is None:
-            return read_told(self.input or Path(), out, self.volume_index, self.series)
-        return _told(pacs.read(self.series or "", self.study, self.volume_index), out)
+        try:
+            if self.input is not None or pacs is None:
+                return read_told(self.input or Path(), out, self.volume_index, self.series)
+            return _told(pacs.read(self.series or "", self.study, self.volume_index), out)
+        except ChoiceNeededError as error:
+            raise FormatError(f"{error} The flag is --{error.parameter.replace('_', '-')}.") from error
 
 
 def read_told(path: Path, out: Output, volume_index: int | None = None, series: str | None = None) -> Volume:

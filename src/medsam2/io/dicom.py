@@ -17,6 +17,7 @@ from medsam2.io.dicom_geometry import grid
 from medsam2.io.dicom_pixels import read_pixels
 from medsam2.io.dicom_series import DicomInstance, DicomSeries, SeriesSummary, choose_series, listed
 from medsam2.io.dicom_stacks import Stack, divide, without_duplicates
+from medsam2.io.selection import ChoiceNeededError
 from medsam2.spatial import SourceFile, Volume
 
 FORMAT_NAME = "dicom"
@@ -128,9 +129,9 @@ def _chosen_stack(stacks: Sequence[Stack], volume_index: int | None) -> tuple[St
         return stacks[volume_index], []
     scans = [stack for stack in stacks if not stack.is_localiser] or list(stacks)
     if len(scans) > 1:
-        raise FormatError(
-            f"the series holds {len(scans)} volumes; expected one. Choose one with --volume-index N "
-            f"(volume_index in Python): {listed(choices)}."
+        raise ChoiceNeededError(
+            f"the series holds {len(scans)} volumes; expected one. Choose one (volume_index in Python): "
+            f"{listed(choices)}."
         )
     left_out = [stack.describe() for stack in stacks if stack is not scans[0]]
     return scans[0], [f"Left out of the series: {listed(left_out)}."] if left_out else []

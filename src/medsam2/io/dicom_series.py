@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from medsam2.errors import FormatError, InputError
+from medsam2.errors import InputError
+from medsam2.io.selection import ChoiceNeededError
 
 SHOWN_CHOICES = 20
 """A list in a message ends after this many."""
@@ -93,16 +94,17 @@ def choose_series(series: Sequence[SeriesSummary], wanted: str | None) -> tuple[
         The series, and what is to be said of the others.
 
     Raises:
-        FormatError: There are several and none was asked for.
+        ChoiceNeededError: There are several and none was asked for.
         InputError: None, or more than one, is as asked for.
     """
     if wanted is not None:
         return _wanted(series, wanted), []
     proper = _proper_volumes(series)
     if len(proper) > 1:
-        raise FormatError(
-            f"there are {len(proper)} series to choose from; choose one with --series NUMBER or UID "
-            f"(series in Python): {listed([one.describe() for one in series])}."
+        raise ChoiceNeededError(
+            f"there are {len(proper)} series to choose from; choose one by its number or UID (series in Python): "
+            f"{listed([one.describe() for one in series])}.",
+            "series",
         )
     others = [one.describe(with_uid=False) for one in series if one is not proper[0]]
     read = proper[0].describe(with_uid=False)
