@@ -5,7 +5,7 @@ import tracemalloc
 import nibabel
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -351,6 +351,7 @@ def test_truncated_files_are_refused_in_one_line(tmp_path, suffix, kept):
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 347), st.binary(min_size=1, max_size=8))
+@example(282, b"\x81\x7f")  # a signalling NaN
 def test_a_damaged_header_is_read_or_refused_but_never_crashes(tmp_path_factory, offset, junk):
     path = saved(tmp_path_factory.mktemp("damaged") / "scan.nii")
     patched(path, offset, np.frombuffer(junk, np.uint8)[: 348 - offset])

@@ -59,7 +59,8 @@ def read(path: Path, volume_index: int | None) -> Volume:
         GeometryError: The affine is singular.
         InputError: There is no volume of that index.
     """
-    with silenced(logger), format_errors(path, "read", *_LIBRARY_ERRORS):
+    # A damaged affine may hold numbers that are none, of which the geometry tells.
+    with silenced(logger), np.errstate(invalid="ignore"), format_errors(path, "read", *_LIBRARY_ERRORS):
         image: Any = nibabel.load(path, mmap=False, keep_file_open=True)
         header = image.header.copy()
         array = _array(image.dataobj, _selection(path, image.shape, volume_index))
