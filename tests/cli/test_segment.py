@@ -1,6 +1,9 @@
 """`medsam2 segment` as users call it: files in, files out, and what it says when something is wrong."""
 
 import json
+import os
+import sys
+from io import BytesIO, TextIOWrapper
 
 import nibabel
 import numpy as np
@@ -8,7 +11,7 @@ import pydicom
 import pytest
 from PIL import Image
 
-from medsam2.cli.app import run
+from medsam2.cli.app import main, run
 from medsam2.io import LabelFormat, read_label_map, write_segmentation
 from medsam2.spatial import Segmentation
 from medsam2.weights import WeightsCard, save_network
@@ -173,6 +176,25 @@ def test_quiet_says_nothing(call, drawn):
     code, said, out = call("--mask", drawn, "-q")
     assert (code, out.exists()) == (0, True)
     assert all("warning" in line for line in said.splitlines())
+
+
+@pytest.mark.parametrize("name", [b"M\xfcller.nii.gz", b"M\xfcller.nrrd"])
+def test_a_name_that_is_no_utf8_is_written_or_refused(weights, scan, tmp_path, monkeypatch, name):
+    out, report = tmp_path / os.fsdecode(name), tmp_path / os.fsdecode(b"\xfc.json")
+    said = {stream: TextIOWrapper(BytesIO(), encoding="utf-8") for stream in ("stdout", "stderr")}
+    for stream, written in said.items():
+        monkeypatch.setattr(sys, stream, written)
+    given = ["-i", scan, "-o", out, "--model", weights, "-d", "cpu", "--point", "2,2,3", "--report", report, "-v"]
+    with pytest.raises(SystemExit) as ended:
+        main(["segment", *(str(one) for one in given)])
+    told = {stream: written.buffer.getvalue().decode() for stream, written in said.items()}
+    if out.suffix == ".nrrd":
+        assert (ended.value.code, out.exists()) == (3, False)
+        assert r"M\udcfcller.nrrd: the name or its folder is not UTF-8" in told["stderr"]
+        assert ".medsam2-" not in told["stderr"]
+    else:
+        assert (ended.value.code, out.exists(), report.exists()) == (0, True, True)
+        assert r"M\udcfcller.nii.gz" in told["stdout"]
 
 
 def test_a_picture_gives_a_picture_of_labels(call, tmp_path):

@@ -1,3 +1,5 @@
+import os
+
 import nibabel
 import numpy as np
 import pytest
@@ -165,6 +167,16 @@ def test_a_flat_image_is_one_slice_and_its_mask_flat(tmp_path, suffix):
     assert np.array_equal(volume.array, values(shape=(1, 4, 5)))
     assert volume.geometry.spacing_mm == (0.5, 0.25, 1)
     assert grid_of(labelled(path, tmp_path / f"mask{suffix}")) == grid_of(path)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_name_that_is_no_utf8_is_refused(tmp_path, suffix):
+    path = saved(tmp_path / f"scan{suffix}", values(shape=(3, 4, 5)))
+    volume = read_volume(path)
+    odd = path.rename(tmp_path / f"{os.fsdecode(bytes([0xFC]))}{suffix}")
+    for attempt in (lambda: read_volume(odd), lambda: write_volume(volume, odd)):
+        with pytest.raises(FormatError, match="the name or its folder is not UTF-8"):
+            attempt()
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -6,6 +6,7 @@ lacks a package), 4 weights, 130 interrupted.
 
 import sys
 import traceback
+from io import TextIOWrapper
 from typing import Annotated
 
 import torch
@@ -69,6 +70,9 @@ def _options(
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; every foreseen error is one line and an exit code."""
     given = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files need be no UTF-8
     sys.exit(run(given))
 
 

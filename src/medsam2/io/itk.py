@@ -76,7 +76,7 @@ def read(path: Path, volume_index: int | None, with_colours: bool = True) -> Vol
         InputError: There is no volume of that index.
     """
     with quiet(), format_errors(path, "read", RuntimeError, ValueError):
-        image = SimpleITK.ReadImage(str(path), imageIO="NrrdImageIO" if _is_nrrd(path) else "MetaImageIO")
+        image = SimpleITK.ReadImage(name_of(path), imageIO="NrrdImageIO" if _is_nrrd(path) else "MetaImageIO")
         grid = _grid_of_image(image, _nrrd_space(path) if _is_nrrd(path) else {})
         array = SimpleITK.GetArrayFromImage(image)
     if array.dtype.kind == "c":
@@ -103,9 +103,25 @@ def write(array: NDArray[Any], geometry: Geometry, header: object, path: Path) -
     grid = header if isinstance(header, ItkGrid) and _describes(header, geometry) else _grid_of_geometry(geometry)
     image = _image(array, grid)
     with written_whole(path) as draft, quiet(), format_errors(path, "written", RuntimeError):
-        SimpleITK.WriteImage(image, str(draft), useCompression=True)
+        SimpleITK.WriteImage(image, name_of(draft), useCompression=True)
         if _is_nrrd(path) and grid.nrrd_space:
             _restore_space(draft, grid.nrrd_space)
+
+
+def name_of(path: Path) -> str:
+    """Give a file's name to ITK, which would end the process at one that is no UTF-8.
+
+    Raises:
+        FormatError: It is none.
+    """
+    name = str(path)
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise FormatError(
+            f"{path.name}: the name or its folder is not UTF-8; expected that for ITK, rename it."
+        ) from error
+    return name
 
 
 def _is_nrrd(path: Path) -> bool:

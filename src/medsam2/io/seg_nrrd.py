@@ -107,7 +107,7 @@ def segment_names(path: Path, layer: int = 0) -> dict[int, str]:
 def _segments(path: Path) -> list[dict[str, str]]:
     """Read the fields of each segment."""
     reader = SimpleITK.ImageFileReader()
-    reader.SetFileName(str(path))
+    reader.SetFileName(itk.name_of(path))
     with itk.quiet(), format_errors(path, "read", RuntimeError):
         reader.ReadImageInformation()
     segments: dict[str, dict[str, str]] = {}

@@ -164,7 +164,7 @@ def write_page(text: str, path: Path) -> None:
     """
     try:
         with written_whole(path) as draft:
-            draft.write_text(text, encoding="utf-8")
+            draft.write_text(text, encoding="utf-8", errors="xmlcharrefreplace")  # names of files need be no UTF-8
     except OSError as error:
         raise FormatError(f"{path}: cannot be written ({error.strerror})") from error
 
