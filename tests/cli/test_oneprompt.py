@@ -352,6 +352,13 @@ def test_an_output_that_is_a_file_is_refused(call, tmp_path):
     assert (code, "out" in said, out.read_text()) == (3, True, "mine")
 
 
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(call, tmp_path, monkeypatch):
+    monkeypatch.setattr("medsam2.cli.oneprompt.Segmenter", None)
+    (tmp_path / "notes").write_text("mine")
+    code, said, _ = call(*BOX, output="notes/out")
+    assert (code, "cannot be written: Not a directory" in said) == (3, True), said
+
+
 def test_what_cannot_be_written_is_named_where_it_was_to_go(call, monkeypatch):
     def full(_, path):
         raise FormatError(f"{path} cannot be written: No space left on device.")

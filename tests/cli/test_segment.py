@@ -285,6 +285,18 @@ def test_no_file_is_lost_to_another(call, scan, tmp_path, monkeypatch, flags, ou
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+@pytest.mark.parametrize("flag", ["-o", "--report", "--html", "--preview"])
+@pytest.mark.parametrize("place", ["folder.nii.gz", "scan.nii.gz/new.nii.gz"])
+def test_places_that_cannot_be_written_are_refused_before_the_work(call, tmp_path, monkeypatch, flag, place):
+    (tmp_path / "folder.nii.gz").mkdir()
+    monkeypatch.setattr("medsam2.cli.segment.Segmenter", None)
+    given = () if flag == "-o" else (flag, tmp_path / place)
+    code, said, _ = call("--box=1,1,3,4,4,3", *given, output=place if flag == "-o" else "out.nii.gz")
+    words = "is a folder; expected the name of a file" if place == "folder.nii.gz" else "cannot be written: Not a dir"
+    assert (code, words in " ".join(said.split())) == (3, True), said
+    assert not (tmp_path / "out.nii.gz").exists()
+
+
 def test_no_image_of_a_series_is_lost(call, tmp_path):
     source, _ = dicom_scan(tmp_path / "series")
     slice_ = tmp_path / "series" / "slice.dcm"

@@ -9,7 +9,7 @@ from PIL import Image
 
 from medsam2.errors import FormatError
 from medsam2.io import read_label_map, write_segmentation
-from medsam2.io.atomic import written_whole
+from medsam2.io.atomic import check_writable, written_whole
 from medsam2.spatial import Geometry, Segmentation
 
 OLD = Segmentation(np.zeros((1, 4, 5), np.uint8), Geometry((1, 4, 5), np.eye(4)))
@@ -99,3 +99,26 @@ def test_a_folder_in_place_of_a_file_is_told(tmp_path):
     with pytest.raises(FormatError, match=r"mask\.nii cannot be written: Is a directory\."):
         write_segmentation(NEW, tmp_path / "mask.nii")
     assert [file.name for file in tmp_path.iterdir()] == ["mask.nii"]
+
+
+def test_what_can_be_written_is_found_out_without_a_trace(tmp_path):
+    check_writable(tmp_path / "a" / "b" / "report.json")
+    (tmp_path / "old.json").write_text("old")
+    check_writable(tmp_path / "old.json")
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("old.json", "old")]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("folder", "folder is a folder; expected the name of a file to write"),
+        ("file/report.json", "report.json cannot be written: Not a directory"),
+        ("x" * 300, "xxx cannot be written: File name too long"),
+    ],
+)
+def test_what_cannot_be_written_is_refused(tmp_path, name, words):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(FormatError, match=words):
+        check_writable(tmp_path / name)
+    assert {file.name for file in tmp_path.iterdir()} == {"folder", "file"}

@@ -30,6 +30,7 @@ from medsam2.engine.set_run import SetRun
 from medsam2.errors import FormatError, InputError, PromptError
 from medsam2.frames import image_view
 from medsam2.io import ImageFile, find_images
+from medsam2.io.atomic import check_writable
 from medsam2.memory import MemoryOptions
 from medsam2.prompts import CoordinateSpace
 from medsam2.reporting import (
@@ -109,6 +110,7 @@ def oneprompt(
     read += [file for one in templates.values() for file in one.named_files]
     refuse_clashes(read, folder.files)
     folder.refuse_strangers()
+    check_writable(output / REPORT)
     segmenter = Segmenter.from_pretrained(model, device, precision, encoder)
     prompted = {image.name: one.prompts for image, one in templates.items()}
     log = folder.log(run_identity(segmenter.describe(), asdict(settings), prompted, found))

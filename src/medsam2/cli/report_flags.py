@@ -7,6 +7,7 @@ from typing import Any
 
 from medsam2.cli.file_clashes import NamedFile
 from medsam2.engine.volume_run import SegmentationResult
+from medsam2.io.atomic import check_writable
 from medsam2.prompts import ResolvedObject
 from medsam2.reporting import (
     ObjectStatistics,
@@ -44,6 +45,15 @@ class ReportFlags:
         """All files that will be written."""
         named = (("report", self.json), ("HTML report", self.html), ("preview", self.preview))
         return [(role, path) for role, path in named if path is not None]
+
+    def check_writable(self) -> None:
+        """Refuse reports that could not be written, before the work.
+
+        Raises:
+            FormatError: there is one.
+        """
+        for _, path in self.files:
+            check_writable(path)
 
     def measured(self, volume: Volume, result: SegmentationResult) -> tuple[ObjectStatistics, ...] | None:
         """Measures of the objects, None if nobody wants them."""

@@ -129,6 +129,7 @@ def segment(
     read = [*files_of("input", volume), *files_of("template", prompted), *given.named_files, ("model", Path(model))]
     refuse_clashes(read, [("output", output_file), *reports.files])
     check_output(volume, output_file, as_format)
+    reports.check_writable()
     segmenter = Segmenter.from_pretrained(model, device, precision, encoder)
     out.detail(f"{segmenter.card.name} on {segmenter.network.device}, {volume.geometry.describe()}")
     with out.progress("segmenting") as progress:

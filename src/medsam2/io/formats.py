@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +20,11 @@ from numpy.typing import NDArray
 from medsam2.errors import FormatError, GeometryError, InputError, ShapeError
 from medsam2.io import images, itk, nifti, seg_nrrd
 from medsam2.io.annotation import AnnotationFile
+from medsam2.io.atomic import trial_of
 from medsam2.io.dicom_series import DicomSeries, SeriesSummary
 from medsam2.io.kinds import FileKind, kind_of_file, kind_of_name
 from medsam2.io.label_formats import WRITERS, LabelFormat, label_format
-from medsam2.io.libraries import extra_needed, format_errors
+from medsam2.io.libraries import extra_needed
 from medsam2.io.segments import Algorithm
 from medsam2.spatial import Geometry, LabelArray, Segmentation, SourceFile, Volume, label_dtype
 from medsam2.spatial.segmentation import MAXIMUM_LABEL
@@ -203,7 +203,7 @@ def write_segmentation(
 def check_output(volume: Volume, path: str | os.PathLike[str], as_format: LabelFormat | None = None) -> None:
     """Refuse an output that could not be written, before hours of work are spent on it.
 
-    A label map of one voxel is written beside the output and removed: the only sure test.
+    A label map of one voxel is written near the output and removed: the only sure test.
 
     Args:
         volume: The scan to be segmented.
@@ -221,14 +221,11 @@ def check_output(volume: Volume, path: str | os.PathLike[str], as_format: LabelF
     labels[0, 0, 0] = 1
     label_format(file, as_format)
     _refuse_source(volume.source, file)
-    with format_errors(file, "written"):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".medsam2-", dir=file.parent) as folder:
-            trial = Path(folder) / file.name
-            try:
-                write_segmentation(Segmentation(labels, volume.geometry, source=volume.source), trial, as_format)
-            except (FormatError, GeometryError) as error:
-                raise type(error)(str(error).replace(str(trial), str(file))) from error
+    with trial_of(file) as trial:
+        try:
+            write_segmentation(Segmentation(labels, volume.geometry, source=volume.source), trial, as_format)
+        except (FormatError, GeometryError) as error:
+            raise type(error)(str(error).replace(str(trial), str(file))) from error
 
 
 def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:
