@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from medsam2.engine.track import ObjectPrompt
+from medsam2.engine.track import NetworkPrompt
 from medsam2.network import NetworkConfig, PointKind
 from medsam2.network.config import Precision
 
@@ -49,14 +49,14 @@ class Case:
             frames[t] = 1.5 * shape + NOISE * torch.randn(3, self.size, self.size, generator=generator)
         return frames
 
-    def prompts(self) -> list[ObjectPrompt]:
+    def prompts(self) -> list[NetworkPrompt]:
         """A box for each object, somewhere in the frame."""
         generator = torch.Generator().manual_seed(self.objects)
         first = torch.rand(self.objects, 2, generator=generator) * 0.5
         sides = 0.2 + torch.rand(self.objects, 2, generator=generator) * 0.3
         corners = torch.stack((first, first + sides), dim=1) * self.size
         kinds = torch.tensor([PointKind.BOX_FIRST, PointKind.BOX_LAST])
-        return [ObjectPrompt(one.round(), kinds) for one in corners]
+        return [NetworkPrompt(one.round(), kinds) for one in corners]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from medsam2 import Segmenter
 from medsam2.datasets import CaseSet
-from medsam2.engine.volume_run import SegmentSettings
+from medsam2.engine.volume_result import SegmentSettings
 from medsam2.evaluation import Protocol, evaluate, example_set, unseen_synthetic_set
 from medsam2.evaluation.worst_cases import draw_worst
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from medsam2.engine.set_result import SetSettings
-from medsam2.engine.volume_run import SegmentSettings
+from medsam2.engine.volume_result import SegmentSettings
 from medsam2.errors import CheckpointError, ConfigurationError, InputError, PromptError
 from medsam2.frames import NamedVolume
 from medsam2.prompts import BoxPrompt, ObjectPrompts, PointPrompt, PromptSet

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from medsam2.engine.volume_run import SegmentationResult, SegmentSettings
+    from medsam2.engine.volume_result import SegmentationResult, SegmentSettings
     from medsam2.io import read_label_map, read_volume, write_segmentation
     from medsam2.prompts import BoxPrompt, MaskPrompt, ObjectPrompts, PointPrompt, PromptSet
     from medsam2.segmenter import Segmenter

@@ -11,7 +11,8 @@ from medsam2.engine.orientation_run import OrientationRun
 from medsam2.engine.set_result import ImageMask, SetResult, SetSettings
 from medsam2.engine.set_run import SetRun, pair_templates
 from medsam2.engine.template_run import TemplateRun
-from medsam2.engine.volume_run import Progress, SegmentationResult, SegmentSettings, SliceMask, VolumeRun
+from medsam2.engine.volume_result import Progress, SegmentationResult, SegmentSettings, SliceMask
+from medsam2.engine.volume_run import VolumeRun
 from medsam2.errors import ConfigurationError
 from medsam2.frames import SetImage
 from medsam2.network import Sam2Network

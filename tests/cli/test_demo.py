@@ -11,7 +11,7 @@ from medsam2.cli import demo as module
 from medsam2.cli.app import run
 from medsam2.cli.demo import CASE, ORGANS, boxes_on_largest_slices, compare, prompted_slice
 from medsam2.cli.output import Output
-from medsam2.engine.volume_run import SegmentationResult, SegmentSettings
+from medsam2.engine.volume_result import SegmentationResult, SegmentSettings
 from medsam2.examples import ExampleCase, example_case
 from medsam2.frames import CT_ABDOMEN
 from medsam2.io import read_label_map

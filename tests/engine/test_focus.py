@@ -8,7 +8,8 @@ import torch
 
 from medsam2.engine.focus import focused_prompt, whole_prompt, whole_side
 from medsam2.engine.orientation_run import OrientationRun
-from medsam2.engine.volume_run import SegmentSettings, VolumeRun
+from medsam2.engine.volume_result import SegmentSettings
+from medsam2.engine.volume_run import VolumeRun
 from medsam2.frames import FrameStack, Region, choose_window
 from medsam2.network.outputs import PointKind
 from medsam2.prompts import (

@@ -3,7 +3,7 @@
 import pytest
 
 from medsam2.engine.next_slices import REACH_MM, next_slices
-from medsam2.engine.volume_run import ObjectResult, SliceConfidence
+from medsam2.engine.volume_result import ObjectResult, SliceConfidence
 from medsam2.spatial import Plane
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from medsam2.engine.orientation_run import MOST_CERTAIN, OrientationRun, fuse
-from medsam2.engine.volume_run import SegmentSettings, frame_number, slice_index
+from medsam2.engine.volume_result import SegmentSettings
 from medsam2.errors import ConfigurationError, PromptError
 from medsam2.prompts import BoxPrompt, MaskPrompt, ObjectPrompts, PointPrompt, PromptSet
 from medsam2.spatial import Geometry, Plane, PlaneView, Volume
@@ -119,7 +119,7 @@ def test_every_stored_orientation(orientation):
     assert np.array_equal(result.segmentation.labels == 1, array == DARK)
     for plane in Plane:
         shown = PlaneView.of(stored.geometry, plane)
-        assert [frame_number(shown, slice_index(shown, t)) for t in range(SIDE)] == list(range(SIDE))
+        assert [shown.frame_number(shown.slice_index(t)) for t in range(SIDE)] == list(range(SIDE))
 
 
 PLANES = [
@@ -191,8 +191,3 @@ def test_a_single_image_has_no_other_plane():
 def test_prompts_that_do_not_fit_are_refused():
     with pytest.raises(PromptError, match="outside the volume"):
         run(cube(), ObjectPrompts("far", 1, points=(PointPrompt(4, 5, 99),)))
-
-
-def test_an_unknown_fusion_is_refused():
-    with pytest.raises(ConfigurationError, match="fusion is 'mean'; expected one of average, vote"):
-        SegmentSettings(fusion="mean")

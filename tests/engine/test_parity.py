@@ -9,23 +9,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from medsam2.engine.track import Moment, ObjectPrompt, Track, advance
+from medsam2.engine.track import Moment, NetworkPrompt, Track, advance
 from medsam2.memory import FifoBank, MemoryQuery
 from medsam2.network import MemorySelection, NetworkConfig, PointKind, Sam2Network
 from medsam2.network.outputs import NO_OBJECT_LOGIT
 from reference.sam2_transformers import SMALL, SMALL_UNTIMED, Pair, Session, build_pair
 
 SIZE, FRAMES, START = 128, 8, 3
-Prompts = dict[int, ObjectPrompt]
+Prompts = dict[int, NetworkPrompt]
 
 
-def points_of(points: Sequence[tuple[float, float]], *kinds: PointKind) -> ObjectPrompt:
-    return ObjectPrompt(torch.tensor(points), torch.tensor(kinds))
+def points_of(points: Sequence[tuple[float, float]], *kinds: PointKind) -> NetworkPrompt:
+    return NetworkPrompt(torch.tensor(points), torch.tensor(kinds))
 
 
-def disc(x: float, y: float, radius: float) -> ObjectPrompt:
+def disc(x: float, y: float, radius: float) -> NetworkPrompt:
     rows, columns = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
-    return ObjectPrompt.from_mask(((columns - x) ** 2 + (rows - y) ** 2 < radius**2).float()[None])
+    return NetworkPrompt.from_mask(((columns - x) ** 2 + (rows - y) ** 2 < radius**2).float()[None])
 
 
 BOX = points_of([(20.0, 30.0), (70.0, 90.0)], PointKind.BOX_FIRST, PointKind.BOX_LAST)

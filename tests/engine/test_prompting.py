@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medsam2.engine.prompting import object_prompt
+from medsam2.engine.prompting import network_prompt
 from medsam2.frames import FrameStack, choose_window
 from medsam2.network.outputs import PointKind
 from medsam2.prompts import FrameBox, FramePoint, SlicePrompt
@@ -22,7 +22,7 @@ def frames(rows, columns, size=64):
 
 
 def points_of(prompt, stack):
-    return object_prompt(prompt, stack, CPU).points
+    return network_prompt(prompt, stack, CPU).points
 
 
 def corners(box, stack):
@@ -52,14 +52,14 @@ def test_a_box_takes_in_all_of_its_outermost_pixels():
 
 def test_corners_come_before_clicks():
     points = (FramePoint(3, 4, positive=False), FramePoint(5, 6))
-    kinds = object_prompt(SlicePrompt(points=points, box=FrameBox(1, 2, 8, 9)), frames(64, 64), CPU).kinds
+    kinds = network_prompt(SlicePrompt(points=points, box=FrameBox(1, 2, 8, 9)), frames(64, 64), CPU).kinds
     assert kinds.tolist() == [PointKind.BOX_FIRST, PointKind.BOX_LAST, PointKind.NEGATIVE, PointKind.POSITIVE]
     assert kinds.dtype == torch.int64
 
 
 def test_points_alone_keep_their_order():
     points = (FramePoint(3, 4), FramePoint(5, 6, positive=False), FramePoint(7, 8))
-    prompt = object_prompt(SlicePrompt(points=points), frames(64, 64), CPU)
+    prompt = network_prompt(SlicePrompt(points=points), frames(64, 64), CPU)
     assert prompt.points.tolist() == [[3, 4], [5, 6], [7, 8]]
     assert prompt.kinds.tolist() == [1, 0, 1]
     assert prompt.points.dtype == torch.float32
@@ -80,7 +80,7 @@ def test_a_box_never_turns_inside_out_and_stays_in_the_square(columns, first, la
 def test_a_drawn_mask_is_stretched_to_the_square():
     mask = np.zeros((32, 16), bool)
     mask[4:9, 2:5] = True
-    prompt = object_prompt(SlicePrompt(mask=mask), frames(32, 16), CPU)
+    prompt = network_prompt(SlicePrompt(mask=mask), frames(32, 16), CPU)
     # Exact at the straight edges; a corner is rounded by less than a pixel of the frame.
     expected = np.kron(mask, np.ones((2, 4)))
     difference = np.abs(prompt.drawn[0].numpy() - expected)
@@ -92,7 +92,7 @@ def test_a_drawn_mask_is_stretched_to_the_square():
 
 def test_a_drawn_mask_is_unchanged_where_a_frame_is_as_large_as_the_square():
     mask = np.random.default_rng(0).random((64, 64)) < 0.5
-    prompt = object_prompt(SlicePrompt(mask=mask), frames(64, 64), CPU)
+    prompt = network_prompt(SlicePrompt(mask=mask), frames(64, 64), CPU)
     assert np.array_equal(prompt.drawn[0].numpy(), mask)
 
 
@@ -101,7 +101,7 @@ def test_a_drawn_mask_is_unchanged_where_a_frame_is_as_large_as_the_square():
 def test_a_drawn_mask_never_vanishes(x, y, side):
     mask = np.zeros((100, 100), bool)
     mask[y : y + side, x : x + side] = True
-    drawn = object_prompt(SlicePrompt(mask=mask), frames(100, 100, size=32), CPU).drawn[0]
+    drawn = network_prompt(SlicePrompt(mask=mask), frames(100, 100, size=32), CPU).drawn[0]
     assert drawn.any()
     for places, start in zip(drawn.nonzero().T, (y, x), strict=True):
         assert (places >= int(start * 0.32)).all()

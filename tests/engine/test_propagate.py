@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medsam2.engine.propagate import FEATURES_KEPT, SliceResult, propagate, sweeps
-from medsam2.engine.track import ObjectPrompt, Track
+from medsam2.engine.track import NetworkPrompt, Track
 from medsam2.errors import PromptError
 from medsam2.frames import Region
 from medsam2.memory import FifoBank, new_bank
@@ -39,20 +39,20 @@ def scene(frame_count, *objects):
 
 def click(which=0):
     rows, columns = PLACES[which]
-    return ObjectPrompt(torch.tensor([[4.0 * columns.start + 6, 4.0 * rows.start + 6]]), torch.tensor([1]))
+    return NetworkPrompt(torch.tensor([[4.0 * columns.start + 6, 4.0 * rows.start + 6]]), torch.tensor([1]))
 
 
 def box(which=0):
     rows, columns = PLACES[which]
     corners = [[4.0 * columns.start, 4.0 * rows.start], [4.0 * columns.stop - 1, 4.0 * rows.stop - 1]]
-    return ObjectPrompt(torch.tensor(corners), torch.tensor([PointKind.BOX_FIRST, PointKind.BOX_LAST]))
+    return NetworkPrompt(torch.tensor(corners), torch.tensor([PointKind.BOX_FIRST, PointKind.BOX_LAST]))
 
 
 def drawn(which=0):
     rows, columns = PLACES[which]
     mask = torch.zeros(1, 4 * SIDE, 4 * SIDE)
     mask[0, 4 * rows.start : 4 * rows.stop, 4 * columns.start : 4 * columns.stop] = 1
-    return ObjectPrompt.from_mask(mask)
+    return NetworkPrompt.from_mask(mask)
 
 
 def track(*frames, which=0, prompt=click, bank=FifoBank):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from medsam2.engine.template_run import TemplateRun
-from medsam2.engine.volume_run import SegmentSettings
+from medsam2.engine.volume_result import SegmentSettings
 from medsam2.errors import ConfigurationError, PromptError
 from medsam2.prompts import BoxPrompt, MaskPrompt, ObjectPrompts, PointPrompt, PromptSet
 from medsam2.spatial import Geometry, Plane, PlaneView, Volume

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from medsam2.engine import track as module
-from medsam2.engine.track import Advance, Moment, ObjectPrompt, Track, advance, pad_points
+from medsam2.engine.track import Advance, Moment, NetworkPrompt, Track, advance, pad_points
 from medsam2.memory import FifoBank, MemoryOptions, MemoryQuery, new_bank
 from medsam2.network import ImageFeatures, PointKind, Sam2Network
 from medsam2.network.outputs import NO_OBJECT_LOGIT
@@ -15,15 +15,15 @@ from reference.random_weights import randomise
 SIZE, FRAMES = 64, 4
 
 
-def points_of(points: list[tuple[float, float]], *kinds: PointKind) -> ObjectPrompt:
-    return ObjectPrompt(torch.tensor(points), torch.tensor(kinds))
+def points_of(points: list[tuple[float, float]], *kinds: PointKind) -> NetworkPrompt:
+    return NetworkPrompt(torch.tensor(points), torch.tensor(kinds))
 
 
 CLICK = points_of([(20.0, 30.0)], PointKind.POSITIVE)
 OTHER_CLICK = points_of([(50.0, 10.0)], PointKind.POSITIVE)
 BOX = points_of([(5.0, 9.0), (30.0, 40.0)], PointKind.BOX_FIRST, PointKind.BOX_LAST)
 CLICKS = points_of([(20.0, 30.0), (50.0, 50.0)], PointKind.POSITIVE, PointKind.NEGATIVE)
-DRAWN = ObjectPrompt.from_mask((torch.arange(SIZE) < 24).float().expand(1, SIZE, SIZE))
+DRAWN = NetworkPrompt.from_mask((torch.arange(SIZE) < 24).float().expand(1, SIZE, SIZE))
 ALL_KINDS = (CLICK, BOX, DRAWN, OTHER_CLICK, CLICKS)
 
 
@@ -41,7 +41,7 @@ def frames(network, generator) -> list[ImageFeatures]:
     return [network.encode_image(image[None]) for image in images]
 
 
-def tracks_of(*prompts: ObjectPrompt) -> list[Track]:
+def tracks_of(*prompts: NetworkPrompt) -> list[Track]:
     return [Track(FifoBank(), {0: prompt}) for prompt in prompts]
 
 
@@ -115,7 +115,7 @@ def test_prompted_and_tracked_objects_on_one_frame(network, frames):
 
 
 def test_a_second_prompt_forgets_the_past_unless_it_remembers(network, frames):
-    def found_with(prompt: ObjectPrompt) -> tuple[Tensor, Tensor]:
+    def found_with(prompt: NetworkPrompt) -> tuple[Tensor, Tensor]:
         (track,) = tracks_of(BOX)
         advance(network, frames[0], [track], Moment(0, 1, FRAMES))
         track.prompts[1] = prompt
@@ -229,7 +229,7 @@ def test_a_network_that_draws_starts_from_the_mask_just_before(tiny_network):
     features = network.encode_image(torch.randn(1, 3, 64, 64))
     answers = []
     for ordered in (True, False):
-        track = Track(FifoBank(ordered), {0: ObjectPrompt(torch.tensor([[20.0, 30.0]]), torch.tensor([1]))})
+        track = Track(FifoBank(ordered), {0: NetworkPrompt(torch.tensor([[20.0, 30.0]]), torch.tensor([1]))})
         advance(network, features, [track], Moment(0, 1, 9))
         selection = track.bank.select(MemoryQuery(1, 1, 9, features.stride16))
         assert (selection.before is not None) == ordered

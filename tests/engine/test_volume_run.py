@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medsam2.engine.volume_run import SegmentSettings, VolumeRun, slice_index
+from medsam2.engine.volume_result import SegmentSettings
+from medsam2.engine.volume_run import VolumeRun
 from medsam2.errors import ConfigurationError, InputError, PromptError
 from medsam2.frames import choose_window
 from medsam2.prompts import BoxPrompt, MaskPrompt, ObjectPrompts, PointPrompt, PromptSet
@@ -230,20 +231,6 @@ def test_a_closed_run_keeps_what_was_found():
     assert result.warnings == ("side (label 2): not looked at, as the run was ended before",)
 
 
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ({"patience": -1}, r"patience is -1; expected 0 \(never give up\)"),
-        ({"memory": "fifi"}, "no memory policy is called 'fifi'.*Did you mean 'fifo'"),
-        ({"size": 0}, "input side is 0 pixels; it must be a positive multiple of 32"),
-        ({"size": 100}, "input side is 100 pixels"),
-    ],
-)
-def test_settings_that_cannot_be_are_refused(setting, message):
-    with pytest.raises(ConfigurationError, match=message):
-        SegmentSettings(**setting)
-
-
 def test_what_does_not_fit_the_volume_is_refused_before_the_run():
     with pytest.raises(PromptError, match="outside the volume"):
         VolumeRun.of_prompts(IntensityNetwork(), cube(), PromptSet((click("far", 1, (4, 5, 99)),)), EVERY_SLICE)
@@ -334,7 +321,7 @@ def test_slice_indices_are_those_of_the_file(orientation, plane, seed):
     frame = seed % view.frame_count
     marked = np.zeros(stored.geometry.shape, bool)
     view.to_frames(marked)[frame] = True
-    assert np.flatnonzero(marked.any(tuple({0, 1, 2} - {2 - view.voxel_axis}))).tolist() == [slice_index(view, frame)]
+    assert np.flatnonzero(marked.any(tuple({0, 1, 2} - {2 - view.voxel_axis}))).tolist() == [view.slice_index(frame)]
 
 
 def orientation_named(name):

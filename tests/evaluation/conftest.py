@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from medsam2.datasets.cases import Case
-from medsam2.engine.volume_run import SegmentSettings
+from medsam2.engine.volume_result import SegmentSettings
 from medsam2.segmenter import Segmenter
 from medsam2.spatial import Geometry, Segmentation, Volume
 from medsam2.weights import WeightsCard

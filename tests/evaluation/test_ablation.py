@@ -7,7 +7,7 @@ import pytest
 
 from medsam2.datasets.cases import CaseSet, CaseSource
 from medsam2.engine.set_result import SetSettings
-from medsam2.engine.volume_run import SegmentSettings
+from medsam2.engine.volume_result import SegmentSettings
 from medsam2.evaluation.ablation import (
     ABLATIONS,
     MEMORY,

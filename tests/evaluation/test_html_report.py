@@ -4,7 +4,7 @@ import re
 import pytest
 
 from medsam2.datasets.cases import CaseSet
-from medsam2.engine.volume_run import SegmentSettings
+from medsam2.engine.volume_result import SegmentSettings
 from medsam2.evaluation.html_report import html_report
 from medsam2.evaluation.protocols import Protocol
 from medsam2.evaluation.run_log import ScoredCase

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from medsam2.datasets.cases import Case
-from medsam2.engine.volume_run import SegmentSettings
+from medsam2.engine.volume_result import SegmentSettings
 from medsam2.evaluation.protocols import PROTOCOLS, Protocol
 from medsam2.evaluation.scores import COLUMNS
 from medsam2.network import MaskPrediction

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from medsam2.datasets.cases import CaseSet, joint_sha256
-from medsam2.engine.volume_run import SegmentSettings
+from medsam2.engine.volume_result import SegmentSettings
 from medsam2.errors import ConfigurationError, FormatError
 from medsam2.evaluation.protocol_options import ProtocolOptions
 from medsam2.evaluation.protocols import Protocol

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from medsam2.engine.volume_run import SegmentSettings
+from medsam2.engine.volume_result import SegmentSettings
 from medsam2.errors import PromptError
 from medsam2.evaluation.simulated_prompts import PromptKind, slice_prompt, volume_prompts
 from medsam2.evaluation.single_slice import OBJECTS_AT_ONCE, SliceSegmenter

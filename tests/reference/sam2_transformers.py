@@ -18,7 +18,7 @@ from transformers import (
     Sam2VisionConfig,
 )
 
-from medsam2.engine.track import ObjectPrompt
+from medsam2.engine.track import NetworkPrompt
 from medsam2.network import NetworkConfig, Sam2Network
 from medsam2.weights.keys import rename
 from reference.random_weights import randomise
@@ -157,7 +157,7 @@ class Session:
         self.model = model
         self.session = Sam2VideoInferenceSession(frames, video_height=size, video_width=size, dtype=frames.dtype)
 
-    def add(self, name: int, frame: int, prompt: ObjectPrompt) -> None:
+    def add(self, name: int, frame: int, prompt: NetworkPrompt) -> None:
         """Prompt the object called `name`."""
         index = self.session.obj_id_to_idx(name)
         if prompt.drawn is not None:
@@ -181,7 +181,7 @@ class Session:
         return self.session.output_dict_per_obj[self.session.obj_id_to_idx(name)]["cond_frame_outputs"][frame]
 
     @torch.inference_mode()
-    def correct(self, name: int, frame: int, prompt: ObjectPrompt, previous: Tensor) -> Tensor:
+    def correct(self, name: int, frame: int, prompt: NetworkPrompt, previous: Tensor) -> Tensor:
         """Logits (1, S / 4, S / 4) of a frame that was segmented before, from clicks and the `previous` logits."""
         inputs = {"point_coords": prompt.points[None, None], "point_labels": prompt.kinds[None, None].int()}
         output = self.model._run_single_frame_inference(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from medsam2.engine.volume_run import ObjectResult, SegmentationResult, SegmentSettings, SliceConfidence, slice_index
+from medsam2.engine.volume_result import ObjectResult, SegmentationResult, SegmentSettings, SliceConfidence
 from medsam2.frames import IntensityWindow
 from medsam2.spatial import Geometry, Plane, PlaneView, Segmentation, Volume
 
@@ -49,7 +49,7 @@ def _object(segmentation, label, name, view):
     found = view.to_frames(segmentation.labels == label).any(axis=(1, 2))
     frames = np.flatnonzero(found).tolist() or [view.frame_count // 2]
     prompted = frames[len(frames) // 2]
-    slices = [SliceConfidence(slice_index(view, t), 0.75 * found[t], 2.5, t == prompted) for t in frames]
+    slices = [SliceConfidence(view.slice_index(t), 0.75 * found[t], 2.5, t == prompted) for t in frames]
     voxels = int((segmentation.labels == label).sum())
     return ObjectResult(
         name=name,

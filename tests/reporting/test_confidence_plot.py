@@ -2,7 +2,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from medsam2.engine.volume_run import SliceConfidence
+from medsam2.engine.volume_result import SliceConfidence
 from medsam2.reporting.confidence_plot import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, confidence_plot, ticks
 
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import medsam2
-from medsam2.engine.volume_run import SegmentSettings
+from medsam2.engine.volume_result import SegmentSettings
 from medsam2.errors import ConfigurationError, FormatError
 from medsam2.reporting import build_report, object_statistics, write_report
 from medsam2.reporting.report import orientation

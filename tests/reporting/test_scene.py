@@ -3,10 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medsam2.engine.volume_run import slice_index
 from medsam2.errors import GeometryError
 from medsam2.prompts import FrameBox, FramePoint, ResolvedObject, SlicePrompt
-from medsam2.reporting.scene import Scene, frame_of
+from medsam2.reporting.scene import Scene
 from medsam2.reporting.viewport import Region
 from medsam2.spatial import Geometry, Plane, PlaneView, Segmentation, SourceFile, Volume
 
@@ -54,7 +53,7 @@ def test_frames_are_windowed(scene, axial):
 @pytest.mark.parametrize("signs", [(1, 1, 1), (-1, -1, 1), (1, 1, -1)])
 def test_frames_and_slices_of_the_file_are_inverse(plane, signs):
     view = PlaneView.of(Geometry((5, 6, 7), np.diag([*signs, 1.0])), plane)
-    assert [frame_of(view, slice_index(view, t)) for t in range(view.frame_count)] == list(range(view.frame_count))
+    assert [view.frame_number(view.slice_index(t)) for t in range(view.frame_count)] == list(range(view.frame_count))
 
 
 def test_the_best_frame_shows_most_objects(scene, geometry):

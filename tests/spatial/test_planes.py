@@ -127,6 +127,8 @@ def test_coordinates_agree_with_the_array(orientation, plane, data):
 
     assert view.to_frames(array)[t, y, x] == array[k, j, i]
     assert view.to_index([[t, x, y]]).tolist() == [index]
+    assert view.slice_index(t) == index[view.voxel_axis]
+    assert view.frame_number(index[view.voxel_axis]) == t
 
 
 @given(orientations, planes, st.tuples(*[st.floats(-3, 9)] * 3))

@@ -59,12 +59,11 @@ def test_a_truth_that_is_found_has_a_dice_of_one(network, monkeypatch):
             self.prompts = prompts
 
         def stream(self):
-            from medsam2.engine.volume_run import slice_index
 
             for frame in range(case.view.frame_count):
                 for label in (1, 2):
                     mask = case.truth_on(frame, label)
-                    yield type("M", (), {"slice_index": slice_index(case.view, frame), "label": label, "mask": mask})
+                    yield type("M", (), {"slice_index": case.view.slice_index(frame), "label": label, "mask": mask})
 
     monkeypatch.setattr(module.VolumeRun, "of_prompts", lambda network, volume, prompts, settings: Oracle(prompts))
     assert list(trial(network, [source_of("a")], recipe_of())) == [1.0, 1.0]

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from medsam2.cli.output import Output
 from medsam2.datasets import CaseSet
-from medsam2.engine.volume_run import SegmentSettings
+from medsam2.engine.volume_result import SegmentSettings
 from medsam2.errors import ConfigurationError
 from medsam2.evaluation import (
     ABLATIONS,

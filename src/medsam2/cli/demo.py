@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from medsam2.cli.demo_sets import demo_sets
 from medsam2.cli.options import Debug, Device, Model, Quiet, Verbose
 from medsam2.cli.output import Output
-from medsam2.engine.volume_run import SegmentationResult
+from medsam2.engine.volume_result import SegmentationResult
 from medsam2.examples import ExampleCase, example_case
 from medsam2.io import read_label_map, read_volume, write_segmentation
 from medsam2.metrics import dice

@@ -19,7 +19,7 @@ from medsam2.cli.output import Output
 from medsam2.cli.paper_table import check_data, show_beside
 from medsam2.datasets import LAYOUTS, CaseSet, Choice, layout_at, open_dataset
 from medsam2.engine.set_result import SetSettings
-from medsam2.engine.volume_run import SegmentSettings
+from medsam2.engine.volume_result import SegmentSettings
 from medsam2.errors import ConfigurationError, FormatError
 from medsam2.evaluation import (
     ABLATIONS,

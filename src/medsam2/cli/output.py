@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from medsam2.engine.volume_run import Progress as ProgressCallback
+from medsam2.engine.volume_result import Progress as ProgressCallback
 
 
 class Output:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from medsam2.cli.file_clashes import NamedFile
-from medsam2.engine.volume_run import SegmentationResult
+from medsam2.engine.volume_result import SegmentationResult
 from medsam2.io.atomic import check_writable
 from medsam2.prompts import ResolvedObject
 from medsam2.reporting import (

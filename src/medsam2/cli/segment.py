@@ -22,7 +22,7 @@ from medsam2.cli.output import Output
 from medsam2.cli.prompt_flags import PromptFlags, collect_prompts
 from medsam2.cli.report_flags import ReportFlags
 from medsam2.cli.scan_flags import ScanFlags, end_cleanly, read_told
-from medsam2.engine.volume_run import Fusion, SegmentationResult, SegmentSettings
+from medsam2.engine.volume_result import Fusion, SegmentationResult, SegmentSettings
 from medsam2.errors import ConfigurationError
 from medsam2.io import Algorithm, LabelFormat, check_output, write_segmentation
 from medsam2.memory import MemoryOptions

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medsam2.engine.prompting import object_prompt
+from medsam2.engine.prompting import network_prompt
 from medsam2.engine.propagate import EncodedFrames
-from medsam2.engine.track import Moment, ObjectPrompt, Track, advance
+from medsam2.engine.track import Moment, NetworkPrompt, Track, advance
 from medsam2.frames import FrameStack, Region
 from medsam2.memory import FifoBank
 from medsam2.network import Sam2Network
@@ -46,7 +46,7 @@ class Answer:
     mask: MaskArray
 
 
-def focused_prompt(network: Sam2Network, frames: FrameStack, frame: int, prompt: SlicePrompt) -> ObjectPrompt:
+def focused_prompt(network: Sam2Network, frames: FrameStack, frame: int, prompt: SlicePrompt) -> NetworkPrompt:
     """Lay an object's prompts on one slice into the pixels of the region that is looked at.
 
     A box and a drawn mask tell how large the object is. A click does not: it is answered from far and from ever nearer,
@@ -59,15 +59,15 @@ def focused_prompt(network: Sam2Network, frames: FrameStack, frame: int, prompt:
         prompt: a mask alone, or points and a box.
     """
     if not network.config.focus:
-        return object_prompt(prompt, frames, network.device)
+        return network_prompt(prompt, frames, network.device)
     box = _given_box(prompt) or _found_box(network, frames, frame, prompt)
     region = Region.around(box, network.config.focus, frames.frame_shape)
-    return object_prompt(prompt, frames.through(region), network.device)
+    return network_prompt(prompt, frames.through(region), network.device)
 
 
 def whole_prompt(
     network: Sam2Network, frames: FrameStack, side: int, frame: int, prompt: SlicePrompt
-) -> tuple[ObjectPrompt, Answer | None]:
+) -> tuple[NetworkPrompt, Answer | None]:
     """Lay an object's prompts on one slice into the pixels of the whole frame, to be remembered as it is there.
 
     Args:
@@ -81,10 +81,10 @@ def whole_prompt(
         The prompt, and the answer from near if there is one.
     """
     if not network.config.focus or prompt.mask is not None:
-        return object_prompt(prompt, frames, network.device), None
+        return network_prompt(prompt, frames, network.device), None
     near = _answer(network, replace(frames, size=side), frame, prompt)
     meant = SlicePrompt(mask=near.mask) if near.mask.any() else prompt
-    return object_prompt(meant, frames, network.device), near
+    return network_prompt(meant, frames, network.device), near
 
 
 def whole_side(network: Sam2Network, side: int) -> int:
@@ -117,7 +117,7 @@ def _given_box(prompt: SlicePrompt) -> Box | None:
 def _found_box(network: Sam2Network, frames: FrameStack, frame: int, prompt: SlicePrompt) -> Box:
     """The box of the surest answer to the clicks among those from far and near, all clicks included."""
     regions = _around_clicks(prompt, frames.frame_shape)
-    prompts = [object_prompt(prompt, frames.through(region), network.device) for region in regions]
+    prompts = [network_prompt(prompt, frames.through(region), network.device) for region in regions]
     tracks = [Track(FifoBank(), {frame: one}) for one in prompts]
     there = torch.ones(len(tracks), dtype=torch.bool, device=network.device)
     extents: list[tuple[float, Box]] = []

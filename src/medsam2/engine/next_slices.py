@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medsam2.engine.volume_run import ObjectResult, SliceConfidence
+from medsam2.engine.volume_result import ObjectResult, SliceConfidence
 
 REACH_MM = 15.0
 """A prompt settles its own slice, and the slices beside it the less the further they lie; at this distance nothing."""

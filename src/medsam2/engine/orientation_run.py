@@ -13,17 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medsam2.engine.labels import SMALLEST_CLAIM, LabelAssembly
-from medsam2.engine.volume_run import (
-    Fusion,
-    ObjectResult,
-    Progress,
-    SegmentationResult,
-    SegmentSettings,
-    SliceMask,
-    VolumeRun,
-    clean_and_count,
-    frame_number,
-)
+from medsam2.engine.volume_result import Fusion, ObjectResult, Progress, SegmentationResult, SegmentSettings, SliceMask
+from medsam2.engine.volume_run import VolumeRun, clean_and_count
 from medsam2.errors import ConfigurationError
 from medsam2.frames import FrameStack, Region
 from medsam2.network import Sam2Network
@@ -99,7 +90,7 @@ class OrientationRun:
         """Hand out what a run finds, and note it for the fusion."""
         for mask in run.stream(progress):
             if mask.mask.any():
-                frame = frame_number(self._stack(mask.plane).plane_view, mask.slice_index)
+                frame = self._stack(mask.plane).plane_view.frame_number(mask.slice_index)
                 # The section that a further plane begins with is what the first one said, and no second opinion.
                 borrowed = mask.prompted and run is not self._first
                 # Prompted slices stand to the bit; the others, which are many, are fused in float16.

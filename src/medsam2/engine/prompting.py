@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from medsam2.engine.track import ObjectPrompt
+from medsam2.engine.track import NetworkPrompt
 from medsam2.frames import FrameStack, Region
 from medsam2.network.outputs import PointKind
 from medsam2.prompts import FrameBox, FramePoint, SlicePrompt
 from medsam2.prompts.prompt_types import MaskArray
 
 
-def object_prompt(prompt: SlicePrompt, frames: FrameStack, device: torch.device) -> ObjectPrompt:
+def network_prompt(prompt: SlicePrompt, frames: FrameStack, device: torch.device) -> NetworkPrompt:
     """Lay one object's prompts on one slice into network pixels.
 
     A box goes in as its two corners before the clicks, as in SAM 2's predictor.
@@ -25,12 +25,12 @@ def object_prompt(prompt: SlicePrompt, frames: FrameStack, device: torch.device)
         device: of the network.
     """
     if prompt.mask is not None:
-        return replace(ObjectPrompt.from_mask(_drawn(prompt.mask, frames).to(device)), region=frames.region)
+        return replace(NetworkPrompt.from_mask(_drawn(prompt.mask, frames).to(device)), region=frames.region)
     corners = [] if prompt.box is None else _corners(prompt.box, frames)
     clicks = [_click(point, frames) for point in prompt.points]
     places, kinds = zip(*(corners + clicks), strict=True)
     points, kinds_of = torch.tensor(places, device=device), torch.tensor(kinds, device=device)
-    return ObjectPrompt(points, kinds_of, region=frames.region)
+    return NetworkPrompt(points, kinds_of, region=frames.region)
 
 
 def _click(point: FramePoint, frames: FrameStack) -> tuple[tuple[float, float], int]:

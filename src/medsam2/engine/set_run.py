@@ -18,7 +18,7 @@ from medsam2.engine.labels import LabelAssembly
 from medsam2.engine.set_log import SetLog
 from medsam2.engine.set_result import ImageMask, ImageObject, SetResult, SetSettings, set_warnings
 from medsam2.engine.track import Moment, Track, advance
-from medsam2.engine.volume_run import Progress
+from medsam2.engine.volume_result import Progress
 from medsam2.errors import FormatError, InputError, PromptError
 from medsam2.frames import FrameStack, ImageSet, Region, SetImage
 from medsam2.memory import FrozenBank, MemoryBank, MemoryQuery, new_banks

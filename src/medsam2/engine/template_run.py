@@ -13,17 +13,15 @@ import torch
 from medsam2.engine.focus import whole_prompt, whole_side
 from medsam2.engine.propagate import EncodedFrames
 from medsam2.engine.track import Moment, Track, advance
-from medsam2.engine.volume_run import (
+from medsam2.engine.volume_result import (
     ObjectResult,
     Progress,
     SegmentationResult,
     SegmentSettings,
     SliceConfidence,
     SliceMask,
-    VolumeRun,
-    empty_banks,
-    slice_index,
 )
+from medsam2.engine.volume_run import VolumeRun, empty_banks
 from medsam2.errors import ConfigurationError, PromptError
 from medsam2.frames import FrameStack, choose_window
 from medsam2.memory import FrozenBank
@@ -181,7 +179,7 @@ class TemplateRun:
     def _without_prompt(self, one: ObjectResult) -> ObjectResult:
         """The slice on which the object began is not prompted, and as sure as it was when it was seen."""
         seen = self.sightings[one.label]
-        begun = slice_index(PlaneView.of(self.volume.geometry, one.plane), seen.frame)
+        begun = PlaneView.of(self.volume.geometry, one.plane).slice_index(seen.frame)
         slices = [
             SliceConfidence(begun, seen.confidence, slice_.object_score, False)
             if slice_.slice_index == begun

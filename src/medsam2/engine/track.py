@@ -21,7 +21,7 @@ back memory for ever larger tensors: a quarter of the time at 512 pixels with ei
 
 
 @dataclass(frozen=True)
-class ObjectPrompt:
+class NetworkPrompt:
     """The prompts of one object on one frame, in network pixels.
 
     Attributes:
@@ -42,7 +42,7 @@ class ObjectPrompt:
     region: Region | None = None
 
     @classmethod
-    def from_mask(cls, drawn: Tensor) -> "ObjectPrompt":
+    def from_mask(cls, drawn: Tensor) -> "NetworkPrompt":
         """A drawn mask (1, S, S)."""
         nothing = FramePrompt.none(1, drawn.device)
         return cls(nothing.points[0], nothing.kinds[0], drawn=drawn)
@@ -59,7 +59,7 @@ class Track:
     """
 
     bank: MemoryBank
-    prompts: dict[int, ObjectPrompt] = field(default_factory=dict)
+    prompts: dict[int, NetworkPrompt] = field(default_factory=dict)
     regions: dict[int, Region] = field(default_factory=dict)
 
 
@@ -138,7 +138,7 @@ def _selection(track: Track, features: ImageFeatures, row: int, moment: Moment) 
     return track.bank.select(MemoryQuery(moment.frame, moment.direction, moment.frame_count, image))
 
 
-def _batch_key(prompt: ObjectPrompt | None, selection: MemorySelection | None) -> tuple[object, ...]:
+def _batch_key(prompt: NetworkPrompt | None, selection: MemorySelection | None) -> tuple[object, ...]:
     """Tracks of one key can be computed as one batch."""
     layout = selection and selection.layout
     if prompt is None:
@@ -177,7 +177,7 @@ def _advance_batch(
 
 
 def _stack(
-    prompts: list[ObjectPrompt], memory: list[MemorySelection] | None, rows: list[int], features: ImageFeatures
+    prompts: list[NetworkPrompt], memory: list[MemorySelection] | None, rows: list[int], features: ImageFeatures
 ) -> FramePrompt:
     """The prompts of a batch as one. What was not prompted starts from the masks just before, if there are any."""
     if not prompts:
@@ -215,7 +215,7 @@ def _looks_like(features: ImageFeatures, memory: Sequence[MemorySelection]) -> T
     return torch.cat(drawn)
 
 
-def pad_points(prompt: ObjectPrompt, count: int) -> ObjectPrompt:
+def pad_points(prompt: NetworkPrompt, count: int) -> NetworkPrompt:
     """The same prompt with padding points up to `count`, so that prompts of different length make one batch."""
     missing = count - len(prompt.points)
     points = torch.cat((prompt.points, prompt.points.new_zeros(missing, 2)))

@@ -12,7 +12,7 @@ from typing import Protocol as Interface
 
 from medsam2.datasets.cases import CaseSet
 from medsam2.engine.set_result import ImageMask, SetSettings
-from medsam2.engine.volume_run import SegmentationResult, SegmentSettings, slice_index
+from medsam2.engine.volume_result import SegmentationResult, SegmentSettings
 from medsam2.evaluation.harness import Progress, evaluate
 from medsam2.evaluation.protocol_options import DEFAULT_OPTIONS, ProtocolOptions
 from medsam2.evaluation.protocols import Protocol
@@ -179,7 +179,7 @@ class VariedSegmenter:
             result = self._segmenter.segment(volume, PromptSet((one,)), how)
             view = PlaneView.of(volume.geometry, result.objects[0].plane)
             for frame, labels in enumerate(view.to_frames(result.segmentation.labels)):
-                yield _FusedSlice(one.label, slice_index(view, frame), labels == one.label)
+                yield _FusedSlice(one.label, view.slice_index(frame), labels == one.label)
 
 
 def run_ablation(

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from medsam2.datasets.cases import Case
-from medsam2.engine.volume_run import SegmentSettings, frame_number
+from medsam2.engine.volume_result import SegmentSettings
 from medsam2.evaluation.protocol_options import DEFAULT_OPTIONS, ProtocolOptions
 from medsam2.evaluation.scores import Measures
 from medsam2.evaluation.simulated_prompts import PromptKind, volume_prompts
@@ -132,7 +132,7 @@ def _answered(segmenter: Segmenting, case: Case, prompts: PromptSet, settings: S
     shape = (case.view.frame_count, *case.view.frame_shape)
     masks = {one.label: np.zeros(shape, bool) for one in prompts.objects}
     for one in segmenter.stream(case.volume, prompts, settings):
-        masks[one.label][frame_number(case.view, one.slice_index)] = one.mask
+        masks[one.label][case.view.frame_number(one.slice_index)] = one.mask
     return masks
 
 

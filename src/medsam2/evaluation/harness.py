@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from medsam2.datasets.cases import Case, CaseSet, CaseSource, joint_sha256
-from medsam2.engine.volume_run import SegmentSettings, slice_index
+from medsam2.engine.volume_result import SegmentSettings
 from medsam2.evaluation.labelled_pictures import LabelledPictures
 from medsam2.evaluation.protocol_options import DEFAULT_OPTIONS, ProtocolOptions
 from medsam2.evaluation.protocols import OVER_PICTURES, Protocol, run_of
@@ -132,7 +132,7 @@ def _structure(case: Case, label: int, values: Measures) -> StructureScores:
         structure=case.names[label],
         label=label,
         plane=case.view.plane.value,
-        prompted_slice=slice_index(case.view, frame),
+        prompted_slice=case.view.slice_index(frame),
         pixels=int(case.truth_on(frame, label).sum()),
         values=_in_order(values),
         volume_ml=int(np.count_nonzero(case.truth(label))) * case.volume.geometry.voxel_volume_ml,

@@ -16,7 +16,7 @@ import numpy as np
 
 from medsam2.datasets.cases import Case
 from medsam2.engine.set_result import ImageMask, SetSettings
-from medsam2.engine.volume_run import SegmentSettings
+from medsam2.engine.volume_result import SegmentSettings
 from medsam2.evaluation.labelled_pictures import LabelledPictures
 from medsam2.evaluation.protocol_options import DEFAULT_OPTIONS, SHARE_OF_PICTURES, ProtocolOptions
 from medsam2.evaluation.scores import Measures

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from medsam2.datasets.cases import Case
-from medsam2.engine.volume_run import SegmentSettings
+from medsam2.engine.volume_result import SegmentSettings
 from medsam2.evaluation.protocol_options import DEFAULT_OPTIONS, SHARE_OF_SLICES, ProtocolOptions
 from medsam2.evaluation.simulated_prompts import PromptKind, prompts_on
 from medsam2.evaluation.volume_judging import STRUCTURES_AT_ONCE, CaseScores, Segmenting, judged_volume

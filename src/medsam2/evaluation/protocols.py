@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsam2.datasets.cases import Case
-from medsam2.engine.volume_run import SegmentSettings
+from medsam2.engine.volume_result import SegmentSettings
 from medsam2.evaluation.baselines import ellipse_in_box, flood, frozen, grown_from_mask, otsu_in_box
 from medsam2.evaluation.corrective_clicks import clicks_to_volume
 from medsam2.evaluation.labelled_pictures import LabelledPictures, picture_alone

@@ -12,7 +12,7 @@ from typing import Any
 
 from medsam2 import __version__
 from medsam2.datasets.cases import CaseSet, joint_sha256
-from medsam2.engine.volume_run import SegmentSettings
+from medsam2.engine.volume_result import SegmentSettings
 from medsam2.errors import FormatError
 from medsam2.evaluation.csv_tables import write_csv
 from medsam2.evaluation.intervals import LEVEL, RESAMPLES, SEED, bootstrap_interval

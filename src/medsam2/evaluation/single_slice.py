@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from medsam2.engine.focus import focused_prompt
 from medsam2.engine.propagate import EncodedFrames
 from medsam2.engine.step import FramePrediction
-from medsam2.engine.track import Moment, ObjectPrompt, Track, advance
-from medsam2.engine.volume_run import SegmentSettings
+from medsam2.engine.track import Moment, NetworkPrompt, Track, advance
+from medsam2.engine.volume_result import SegmentSettings
 from medsam2.errors import PromptError
 from medsam2.frames import FrameStack, Region, choose_window
 from medsam2.memory import FifoBank
@@ -82,7 +82,7 @@ class SliceSegmenter:
             answers += self._decode(frame, laid[start : start + OBJECTS_AT_ONCE])
         return answers
 
-    def _decode(self, frame: int, prompts: Sequence[ObjectPrompt]) -> list[SliceAnswer]:
+    def _decode(self, frame: int, prompts: Sequence[NetworkPrompt]) -> list[SliceAnswer]:
         tracks = [Track(FifoBank(), {frame: prompt}) for prompt in prompts]
         present = torch.ones(len(tracks), dtype=torch.bool, device=self.network.device)
         with torch.inference_mode():

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from medsam2.datasets.cases import Case
-from medsam2.engine.volume_run import SegmentSettings, frame_number
+from medsam2.engine.volume_result import SegmentSettings
 from medsam2.evaluation.one_prompt import SegmentingSets
 from medsam2.evaluation.scores import Measures
 from medsam2.evaluation.volume_metrics import PackedMask, VolumeMetrics
@@ -73,7 +73,7 @@ def judged_volume(
     seen: set[int] = set()
     began = time.perf_counter()
     for one in found:
-        frame = frame_number(case.view, one.slice_index)
+        frame = case.view.frame_number(one.slice_index)
         overlaps[one.label].add(frame, one.mask, case.truth_on(frame, one.label))
         if one.label in masks:
             masks[one.label].put(frame, one.mask)

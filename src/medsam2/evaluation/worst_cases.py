@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from medsam2.datasets.cases import Case, CaseSet
 from medsam2.engine.set_result import ImageMask, SetSettings
-from medsam2.engine.volume_run import Progress, SegmentSettings, frame_number, slice_index
+from medsam2.engine.volume_result import Progress, SegmentSettings
 from medsam2.evaluation.labelled_pictures import picture_alone
 from medsam2.evaluation.protocol_options import DEFAULT_OPTIONS, ProtocolOptions
 from medsam2.evaluation.protocols import Protocol, run_of
@@ -135,7 +135,7 @@ class _Watched:
         (resolved,) = prompts.resolve(volume.geometry, self._view.plane)
         self.masks, self.prompts = {}, resolved.slices
         for one in self._segmenter.stream(volume, prompts, settings):
-            self.masks[frame_number(self._view, one.slice_index)] = one.mask
+            self.masks[self._view.frame_number(one.slice_index)] = one.mask
             yield one
 
     def stream_set(
@@ -163,7 +163,7 @@ def _pictures(case: Case, label: int, answer: _Answer, settings: SegmentSettings
             spacing_mm=case.view.frame_spacing_mm,
             prompt=answer.prompts.get(frame),
         )
-        place = f"slice {slice_index(case.view, frame)}"
+        place = f"slice {case.view.slice_index(frame)}"
         yield f"{place}, {what or f'the worst: {wrong[frame]:,} pixels wrong'}", picture
 
 

@@ -49,7 +49,7 @@ def with_corrections(
 
 
 def _frame_of(voxel: tuple[int, int, int], view: PlaneView) -> int:
-    return int(view.to_frame_coordinates([voxel])[0][0])
+    return view.frame_number(voxel[view.voxel_axis])
 
 
 def _drawn_frames(prompts: ObjectPrompts, view: PlaneView) -> list[int]:

@@ -107,8 +107,7 @@ def _masks_by_frame(masks: Iterable[MaskPrompt], view: PlaneView) -> dict[int, M
 def _frame_of(prompt: PointPrompt | BoxPrompt, view: PlaneView) -> int:
     # Rounded in the file's axes: halfway between two slices, the view's flips must not decide.
     voxel = prompt.voxel if isinstance(prompt, PointPrompt) else prompt.voxels[0]
-    t, _, _ = view.to_frame_coordinates([voxel])[0]
-    return int(t)
+    return view.frame_number(voxel[view.voxel_axis])
 
 
 def _place_in_frame(index: Index, view: PlaneView) -> tuple[float, float]:
@@ -117,8 +116,7 @@ def _place_in_frame(index: Index, view: PlaneView) -> tuple[float, float]:
 
 
 def _slice_name(view: PlaneView, t: int) -> str:
-    index = view.to_index([(t, 0, 0)])[0]
-    return f"{view.plane} slice {'ijk'[view.voxel_axis]} = {int(index[view.voxel_axis])}"
+    return f"{view.plane} slice {'ijk'[view.voxel_axis]} = {view.slice_index(t)}"
 
 
 def _check_slice(prompt: SlicePrompt, where: str, hint: str) -> None:

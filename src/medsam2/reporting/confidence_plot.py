@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from medsam2.engine.volume_run import SliceConfidence
+from medsam2.engine.volume_result import SliceConfidence
 from medsam2.io.segments import Colour
 
 WIDTH, HEIGHT = 720, 170

@@ -16,7 +16,7 @@ from typing import Any
 
 from PIL import Image
 
-from medsam2.engine.volume_run import ObjectResult, SegmentationResult
+from medsam2.engine.volume_result import ObjectResult, SegmentationResult
 from medsam2.io.atomic import written_whole
 from medsam2.prompts import ResolvedObject
 from medsam2.reporting.confidence_plot import confidence_plot

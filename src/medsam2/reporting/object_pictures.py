@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from medsam2.engine.volume_run import ObjectResult, slice_index
+from medsam2.engine.volume_result import ObjectResult
 from medsam2.reporting.layout import Rectangle
 from medsam2.reporting.page import Page
 from medsam2.reporting.preview import Tile, aspect_of, draw_cut, draw_view, object_tiles
-from medsam2.reporting.scene import Scene, frame_of
+from medsam2.reporting.scene import Scene
 from medsam2.reporting.viewport import fit
 from medsam2.spatial import PlaneView
 
@@ -47,14 +47,14 @@ def object_pictures(scene: Scene, number: int, one: ObjectResult) -> list[Pictur
 
 def _prompted(scene: Scene, number: int, one: ObjectResult) -> list[Tile]:
     view = PlaneView.of(scene.volume.geometry, one.plane)
-    frames = [frame_of(view, index) for index in one.prompted_slices[:MOST_PROMPTED]]
+    frames = [view.frame_number(index) for index in one.prompted_slices[:MOST_PROMPTED]]
     return object_tiles(scene, number, one, frames or [scene.main_frame(one, view)])
 
 
 def _cut(scene: Scene, tile: Tile) -> Picture:
     page = Page(CUT_SIZE, CUT_SIZE)
     draw_cut(page, scene, tile, Rectangle(0, 0, CUT_SIZE, CUT_SIZE))
-    index = slice_index(tile.view, tile.frame)
+    index = tile.view.slice_index(tile.frame)
     where = "" if scene.is_picture else f", {tile.view.plane} {'ijk'[tile.view.voxel_axis]} = {index}"
     kind = "prompted slice" if index in tile.one.prompted_slices else "slice"
     return Picture(page.image, f"{kind}{where}")
@@ -65,4 +65,4 @@ def _plane(scene: Scene, one: ObjectResult, view: PlaneView) -> Picture:
     page = Page(width, height)
     t = scene.largest_frame(one, view)
     draw_view(page, scene, view, t, Rectangle(0, 0, width, height))
-    return Picture(page.image, f"{view.plane}, {'ijk'[view.voxel_axis]} = {slice_index(view, t)}")
+    return Picture(page.image, f"{view.plane}, {'ijk'[view.voxel_axis]} = {view.slice_index(t)}")

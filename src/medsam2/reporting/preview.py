@@ -12,7 +12,7 @@ from statistics import mean
 
 from PIL import Image
 
-from medsam2.engine.volume_run import ObjectResult, SegmentationResult, slice_index
+from medsam2.engine.volume_result import ObjectResult, SegmentationResult
 from medsam2.io.atomic import written_whole
 from medsam2.prompts import ResolvedObject
 from medsam2.reporting.layout import (
@@ -206,7 +206,7 @@ def draw_view(page: Page, scene: Scene, view: PlaneView, t: int, place: Rectangl
 
 
 def _write_slice(page: Page, view: PlaneView, t: int, place: Rectangle) -> None:
-    name = f"{view.plane}  {'ijk'[view.voxel_axis]} = {slice_index(view, t)}"
+    name = f"{view.plane}  {'ijk'[view.voxel_axis]} = {view.slice_index(t)}"
     page.write_over(name, (place.left + 10, place.bottom - 10), DETAIL_SIZE, "ls")
 
 
@@ -284,7 +284,7 @@ def _size(scene: Scene, one: ObjectResult) -> str:
 
 
 def _confidence(tile: Tile) -> str:
-    index = slice_index(tile.view, tile.frame)
+    index = tile.view.slice_index(tile.frame)
     confidences = [slice_.confidence for slice_ in tile.one.slices if slice_.slice_index == index]
     return f"confidence {confidences[0]:.2f}" if confidences else ""
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from medsam2 import __version__
 from medsam2.engine.next_slices import NextSlice, next_slices
-from medsam2.engine.volume_run import ObjectResult, SegmentationResult, SliceConfidence
+from medsam2.engine.volume_result import ObjectResult, SegmentationResult, SliceConfidence
 from medsam2.errors import ConfigurationError
 from medsam2.io import DicomSeries
 from medsam2.io.atomic import written_whole

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from medsam2.engine.volume_run import ObjectResult, SegmentationResult
+from medsam2.engine.volume_result import ObjectResult, SegmentationResult
 from medsam2.metrics import dice
 from medsam2.prompts import ResolvedObject, SlicePrompt
 from medsam2.prompts.prompt_types import MaskArray
@@ -99,9 +99,9 @@ class Scene:
             area = self._area(label, axis)
             shown[box[2 - axis]] += area / area.max()
         if shown.any():
-            return frame_of(view, int(shown.argmax()))
+            return view.frame_number(int(shown.argmax()))
         prompted = [
-            frame_of(view, index)
+            view.frame_number(index)
             for one in self.result.objects
             for index in one.prompted_slices
             if one.plane == view.plane
@@ -111,7 +111,7 @@ class Scene:
     def main_frame(self, one: ObjectResult, view: PlaneView) -> int:
         """Give the first frame that was prompted for an object, else the one that shows most of it."""
         if one.prompted_slices:
-            return min(frame_of(view, index) for index in one.prompted_slices)
+            return min(view.frame_number(index) for index in one.prompted_slices)
         return self.largest_frame(one, view)
 
     def largest_frame(self, one: ObjectResult, view: PlaneView) -> int:
@@ -120,7 +120,7 @@ class Scene:
             return view.frame_count // 2
         axis = view.voxel_axis
         start: int = self._boxes[one.label][2 - axis].start
-        return frame_of(view, start + int(self._area(one.label, axis).argmax()))
+        return view.frame_number(start + int(self._area(one.label, axis).argmax()))
 
     def frames_through(self, one: ObjectResult, view: PlaneView, count: int) -> list[int]:
         """Give the main frame, and others evenly spaced through what was found of an object, at most count in all."""
@@ -137,7 +137,7 @@ class Scene:
         side = box[2 - view.voxel_axis]
         shares = (np.arange(count) + 0.5) / count
         indices = np.floor(side.start + shares * (side.stop - side.start)).astype(int).tolist()
-        return sorted({frame_of(view, index) for index in indices})
+        return sorted({view.frame_number(index) for index in indices})
 
     def region(self, one: ObjectResult, view: PlaneView, frames: Iterable[int]) -> Region | None:
         """Give the region around an object's result, prompts and reference in some frames; None if all is empty."""
@@ -166,13 +166,6 @@ class Scene:
         """Count an object's voxels on each slice of its box along a voxel axis."""
         others = tuple(n for n in range(3) if n != 2 - axis)
         return np.count_nonzero(self.result.segmentation.labels[self._boxes[label]] == label, axis=others)
-
-
-def frame_of(view: PlaneView, index: int) -> int:
-    """Give the frame that shows a slice of the file; the inverse of `medsam2.engine.volume_run.slice_index`."""
-    place = [0, 0, 0]
-    place[view.voxel_axis] = index
-    return int(view.to_frame_coordinates([place])[0][0])
 
 
 def _labels(segmentation: Segmentation, view: PlaneView, t: int) -> NDArray[np.integer]:

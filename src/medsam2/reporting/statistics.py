@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from medsam2.engine.volume_run import ObjectResult
+from medsam2.engine.volume_result import ObjectResult
 from medsam2.errors import GeometryError
 from medsam2.prompts.prompt_types import Voxel
 from medsam2.spatial import Segmentation, Volume

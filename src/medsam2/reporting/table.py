@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from medsam2.engine.volume_run import ObjectResult, SegmentationResult
+from medsam2.engine.volume_result import ObjectResult, SegmentationResult
 from medsam2.reporting.palette import object_colour
 from medsam2.reporting.statistics import format_ml, found_slices
 

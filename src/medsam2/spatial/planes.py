@@ -108,6 +108,14 @@ class PlaneView:
         """Distance of neighbouring frames along their voxel axis, mm."""
         return self.geometry.spacing_mm[self.voxel_axis]
 
+    def slice_index(self, frame: int) -> int:
+        """Give the index, in the file, of the slice along `voxel_axis` that is a frame."""
+        return self.frame_count - 1 - frame if self.flipped[0] else frame
+
+    def frame_number(self, slice_index: int) -> int:
+        """Give the frame that a slice of the file is: the inverse of `slice_index`."""
+        return self.slice_index(slice_index)
+
     def to_frames(self, array: NDArray[Scalar]) -> NDArray[Scalar]:
         """See a volume's array as frames.
 

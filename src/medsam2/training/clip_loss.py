@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from medsam2.engine.step import MOST_AMBIGUOUS_POINTS
-from medsam2.engine.track import Advance, Moment, ObjectPrompt, Track, advance, pad_points
+from medsam2.engine.track import Advance, Moment, NetworkPrompt, Track, advance, pad_points
 from medsam2.memory import MemoryBank, new_bank
 from medsam2.network import ImageFeatures, MaskPrediction, Sam2Network
 from medsam2.network.outputs import PointKind
@@ -190,8 +190,8 @@ class ClipRun:
         keep_previous = float(torch.rand((), generator=self.generator)) < 0.5 or remembers
         step = self.batch.steps[index]
         for place, row in enumerate(rows):
-            old = self.tracks[row].prompts.get(step, ObjectPrompt(points[place, :0], kinds[place, :0]))
-            self.tracks[row].prompts[step] = ObjectPrompt(
+            old = self.tracks[row].prompts.get(step, NetworkPrompt(points[place, :0], kinds[place, :0]))
+            self.tracks[row].prompts[step] = NetworkPrompt(
                 torch.cat((old.points, points[place])),
                 torch.cat((old.kinds, kinds[place])),
                 previous=logits[place, None] if keep_previous else None,

@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from medsam2.engine.track import ObjectPrompt
+from medsam2.engine.track import NetworkPrompt
 from medsam2.network.outputs import PointKind
 
 BOX_JITTER = 0.08
@@ -34,7 +34,7 @@ class PromptMix:
     central: float = 0.5
 
 
-def first_prompts(truth: Tensor, mix: PromptMix, generator: Generator) -> list[ObjectPrompt]:
+def first_prompts(truth: Tensor, mix: PromptMix, generator: Generator) -> list[NetworkPrompt]:
     """One prompt for each of B objects.
 
     Args:
@@ -49,12 +49,12 @@ def first_prompts(truth: Tensor, mix: PromptMix, generator: Generator) -> list[O
     for index, draw in enumerate(kinds.tolist()):
         if draw < mix.box:
             corners = torch.tensor([PointKind.BOX_FIRST, PointKind.BOX_LAST], device=truth.device)
-            prompts.append(ObjectPrompt(boxes[index], corners))
+            prompts.append(NetworkPrompt(boxes[index], corners))
         elif draw < mix.box + mix.mask:
-            prompts.append(ObjectPrompt.from_mask(truth[index, None].float()))
+            prompts.append(NetworkPrompt.from_mask(truth[index, None].float()))
         else:
             kind = torch.tensor([PointKind.POSITIVE], device=truth.device)
-            prompts.append(ObjectPrompt(clicks[index, None], kind))
+            prompts.append(NetworkPrompt(clicks[index, None], kind))
     return prompts
 
 

@@ -7,7 +7,8 @@ import numpy as np
 from medsam2.datasets import Case, CaseSet, CaseSource
 from medsam2.engine.set_result import SetSettings
 from medsam2.engine.set_run import SetRun
-from medsam2.engine.volume_run import SegmentSettings, VolumeRun, frame_number
+from medsam2.engine.volume_result import SegmentSettings
+from medsam2.engine.volume_run import VolumeRun
 from medsam2.frames import NamedVolume
 from medsam2.metrics import SliceOverlap, dice
 from medsam2.network import Sam2Network
@@ -51,7 +52,7 @@ def _from_boxes(network: Sam2Network, case: Case, recipe: Recipe) -> Iterator[fl
     settings = SegmentSettings(window=recipe.data.window, size=recipe.side, plane=case.view.plane)
     overlaps = {label: SliceOverlap(case.truth(label)) for label in labels}
     for one in VolumeRun.of_prompts(network, case.volume, prompts, settings).stream():
-        frame = frame_number(case.view, one.slice_index)
+        frame = case.view.frame_number(one.slice_index)
         overlaps[one.label].add(frame, one.mask, case.truth_on(frame, one.label))
     yield from (overlap.dice for overlap in overlaps.values())
 
