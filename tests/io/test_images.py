@@ -1,4 +1,5 @@
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -80,6 +81,25 @@ def test_one_bit_is_black_and_white_in_a_scan_and_one_label_in_a_map(tmp_path, s
 
     assert np.array_equal(read_volume(tmp_path / f"mask{suffix}").array[0], np.where(mask, 255, 0))
     assert np.array_equal(read_label_map(tmp_path / f"mask{suffix}").labels[0], mask)
+
+
+def png(path, stored, bits):
+    """Write greys of a few bits as a PNG, which Pillow cannot."""
+    header = struct.pack(">IIBBBBB", *stored.shape[::-1], bits, 0, 0, 0, 0)
+    packed = np.packbits(np.unpackbits(stored[..., None], axis=2)[..., -bits:].reshape(len(stored), -1), axis=1)
+    rows = zlib.compress(np.pad(packed, ((0, 0), (1, 0))).tobytes())  # each begins with its filter: none
+    chunks = ((b"IHDR", header), (b"IDAT", rows), (b"IEND", b""))
+    parts = [struct.pack(">I", len(of)) + kind + of + struct.pack(">I", zlib.crc32(kind + of)) for kind, of in chunks]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_labels_of_a_png_are_as_stored_in_however_few_bits(tmp_path, bits):
+    stored = (np.arange(35).reshape(5, 7) % 2**bits).astype(np.uint8)
+    png(tmp_path / "a.png", stored, bits)
+    np.testing.assert_array_equal(read_label_map(tmp_path / "a.png").labels[0], stored)
+    spread = read_volume(tmp_path / "a.png").array[0]
+    np.testing.assert_array_equal(spread, stored * (255 // (2**bits - 1)))
 
 
 def tiff(path, stored, bits, photometric):

@@ -34,6 +34,9 @@ LOSSY_SUFFIXES = (".jpg", ".jpeg")
 WHITE_IS_ZERO = 0
 """Of TIFF's PhotometricInterpretation (TIFF 6.0, section 8)."""
 
+PNG_BIT_DEPTH = 24
+"""Place of the byte in the file."""
+
 _LIBRARY_ERRORS = (
     SyntaxError,  # Pillow, for a broken PNG
     EOFError,
@@ -65,7 +68,7 @@ def read(path: Path, volume_index: int | None) -> Volume:
 
 
 def read_labels(path: Path, volume_index: int | None) -> Volume:
-    """Read a picture whose numbers are labels, as they are stored: the indices of a palette, 0 and 1 of 1 bit.
+    """Read a picture whose numbers are labels, as they are stored: the indices of a palette, 0..15 of 4 bits.
 
     Colours and greys with alpha are read as by `read`.
 
@@ -171,7 +174,19 @@ def _check_fits(array: NDArray[Any], geometry: Geometry, path: Path) -> None:
 def _picture_pixels(path: Path, as_labels: bool) -> NDArray[Any]:
     """Read a PNG or JPEG: (1, H, W[, 3])."""
     with Image.open(path) as image:
-        return _pixels(image, as_labels)[None]
+        array = _pixels(image, as_labels)[None]
+        return _as_stored(array, _png_bits(path)) if as_labels and (image.format, image.mode) == ("PNG", "L") else array
+
+
+def _png_bits(path: Path) -> int:
+    """Of a sample, from the header of a PNG (PNG, section 11.2.1), which Pillow does not tell."""
+    with path.open("rb") as file:
+        return file.read(PNG_BIT_DEPTH + 1)[PNG_BIT_DEPTH]
+
+
+def _as_stored(greys: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
+    """Undo how Pillow spreads greys of up to 8 bits over 0..255."""
+    return greys // np.uint8(255 // (2**bits - 1))
 
 
 def _pixels(image: Image.Image, as_labels: bool) -> NDArray[Any]:
@@ -254,7 +269,7 @@ def _page_with_pillow(image: TiffImageFile, number: int, as_labels: bool) -> NDA
     if is_changed and as_labels:
         greys = np.asarray(image.convert("L"))
         (bits,) = image.tag_v2.get(BITSPERSAMPLE, (1,))
-        return (_turned_round(greys) if white_is_zero else greys) // (255 // (2**bits - 1))
+        return _as_stored(_turned_round(greys) if white_is_zero else greys, bits)
     array = _pixels(image, as_labels)
     return _turned_round(array) if white_is_zero and not (is_changed or as_labels) else array
 
