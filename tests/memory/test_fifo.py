@@ -184,6 +184,13 @@ def test_a_prompted_frame_beyond_the_limit_counts_as_a_recent_one():
     assert selection.times[-2:] == (pytest.approx(9 / 15), pytest.approx(10 / 15))
 
 
+@pytest.mark.parametrize(("frame", "direction", "nearest"), [(45, 1, range(25, 41)), (0, -1, range(1, 17))])
+def test_before_the_first_and_after_the_last_of_many_prompted_frames(frame, direction, nearest):
+    selection = bank_after(list(range(1, 41)), []).select(query_of(frame, direction))
+
+    assert frames_of(selection)[:16] == list(nearest)
+
+
 def masked(frame: int) -> MemoryEntry:
     """An entry with a mask that says which frame it is of."""
     return replace(entry_of(frame), mask=torch.full((1, 1, 2, 2), float(frame)))

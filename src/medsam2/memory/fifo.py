@@ -67,9 +67,10 @@ class FifoBank:
         """The prompted frames to attend to, in the order in which they were prompted."""
         if len(self.prompted) <= PROMPTED_MEMORIES:
             return self.prompted
-        before = [other for other in self.prompted if other < frame]
-        after = [other for other in self.prompted if other >= frame]
-        sides = [max(before)] * bool(before) + [min(after)] * bool(after)
+        rising = sorted(self.prompted)
+        before = [other for other in rising if other < frame]
+        after = [other for other in rising if other >= frame]
+        sides = before[-1:] + after[:1]
         nearest = sorted(self.prompted, key=lambda other: (other not in sides, abs(other - frame)))
         chosen = set(nearest[:PROMPTED_MEMORIES])
         return {other: entry for other, entry in self.prompted.items() if other in chosen}
