@@ -61,6 +61,7 @@ def test_what_is_said_of_the_run(result, geometry, volume):
             "patience": 3,
             "orientations": [],
             "fusion": "vote",
+            "interpolate": True,
             "largest_component": False,
             "fill_holes": False,
         },

@@ -77,6 +77,9 @@ def segment(
         str, typer.Option(help="Look at what was found in further planes and fuse: e.g. axial,coronal,sagittal.")
     ] = "",
     fusion: Annotated[Fusion, typer.Option(help="How planes become one: vote, or average (of logits).")] = "vote",
+    interpolate: Annotated[
+        bool, typer.Option(help="Between two drawn slices, add their shapes to what the network finds.")
+    ] = True,
     largest_component: Annotated[bool, typer.Option(help="Keep the largest connected part of each object.")] = False,
     fill_holes: Annotated[bool, typer.Option(help="Fill what an object encloses.")] = False,
     volume_index: Annotated[
@@ -112,6 +115,7 @@ def segment(
         patience=patience,
         orientations=parse_planes(orientations),
         fusion=fusion,
+        interpolate=interpolate,
         largest_component=largest_component,
         fill_holes=fill_holes,
     )

@@ -34,6 +34,7 @@ class SegmentSettings:
         patience: an object is given up in a direction after this many slices in a row without it; 0: never.
         orientations: further planes in which what was found is looked at again; see `OrientationRun`.
         fusion: how what was found in several planes becomes one: "average" of logits, or "vote".
+        interpolate: between two drawn slices of an object, what the network finds is added to their shapes.
         largest_component: keep only the largest connected part of each object.
         fill_holes: fill the background that an object encloses.
     """
@@ -47,6 +48,7 @@ class SegmentSettings:
     patience: int = 3
     orientations: tuple[Plane, ...] = ()
     fusion: Fusion = "vote"
+    interpolate: bool = True
     largest_component: bool = False
     fill_holes: bool = False
 

@@ -8,10 +8,12 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
+from medsam2.engine.between_drawn import BetweenDrawn, FrameLogits
 from medsam2.engine.focus import focused_prompt
 from medsam2.engine.labels import LabelAssembly
 from medsam2.engine.postprocess import fill_holes, keep_largest_component
 from medsam2.engine.propagate import SliceResult, propagate, sweeps
+from medsam2.engine.step import DRAWN_LOGIT
 from medsam2.engine.track import Track
 from medsam2.engine.volume_result import (
     ObjectResult,
@@ -25,6 +27,7 @@ from medsam2.frames import FrameStack, choose_window
 from medsam2.memory import MemoryBank, new_banks
 from medsam2.network import Sam2Network
 from medsam2.prompts import PromptSet, ResolvedObject
+from medsam2.prompts.prompt_types import MaskArray
 from medsam2.spatial import PlaneView, Segmentation, Volume
 from medsam2.spatial.segmentation import LabelArray
 
@@ -67,6 +70,7 @@ class VolumeRun:
         self.seconds = 0.0
         self._names = {one.label: one.name for one in objects}
         self._assembly = LabelAssembly(volume.geometry, max(self._names))
+        self._between: dict[int, BetweenDrawn] = {}
         self._found = [_Found(one) for one in sorted(objects, key=lambda one: one.plane)]
 
     @classmethod
@@ -104,6 +108,7 @@ class VolumeRun:
         began = time.perf_counter()
         frames = FrameStack(self.volume, view, self.window, self.settings.size or self.network.config.size)
         tracks = [self._track(one.object, frames) for one in found]
+        self._between |= {one.object.label: BetweenDrawn(view, self._drawn(one.object)) for one in found}
         for results in propagate(self.network, frames, tracks, self.settings.patience or None, trust_prompts=True):
             masks = [self._write(found[result.track], frames, result) for result in results]
             spent = time.perf_counter() - began
@@ -119,6 +124,11 @@ class VolumeRun:
         }
         return Track(self.banks[prompted.label], prompts)
 
+    def _drawn(self, prompted: ResolvedObject) -> dict[int, MaskArray]:
+        """The drawn slices that tell of those between them, by frame."""
+        masks = {frame: prompt.mask for frame, prompt in prompted.slices.items() if prompt.mask is not None}
+        return masks if self.settings.interpolate else {}
+
     def _write(self, found: _Found, frames: FrameStack, result: SliceResult) -> SliceMask:
         """Put a slice's mask into the label map. A drawn mask stands as it was drawn, to the pixel."""
         view, one = frames.plane_view, found.object
@@ -128,7 +138,7 @@ class VolumeRun:
             mask = drawn
             self._assembly.write_drawn(view, result.frame, one.label, mask)
         else:
-            logits = frames.through(result.region).logits_to_frame(result.logits).numpy()
+            logits = self._logits(one, frames, result)
             mask = logits > 0
             self._assembly.write(view, result.frame, one.label, logits, result.prompted)
         index = view.slice_index(result.frame)
@@ -147,6 +157,12 @@ class VolumeRun:
             prompted=result.prompted,
             region=result.region,
         )
+
+    def _logits(self, one: ResolvedObject, frames: FrameStack, result: SliceResult) -> FrameLogits:
+        """What is believed of a slice that was not drawn, (rows, columns): the network, and drawn slices around it."""
+        found: FrameLogits = frames.through(result.region).logits_to_frame(result.logits).numpy()
+        between = None if result.prompted else self._between[one.label].logits(result.frame)
+        return found if between is None else found.clip(-DRAWN_LOGIT, DRAWN_LOGIT) + between
 
     def result(self) -> SegmentationResult:
         """The label map of all that was found, cleaned as the settings ask, and what there is to say of it."""

@@ -154,6 +154,7 @@ def _settings(result: SegmentationResult) -> dict[str, Any]:
         "patience": settings.patience,
         "orientations": settings.orientations,
         "fusion": settings.fusion,
+        "interpolate": settings.interpolate,
         "largest_component": settings.largest_component,
         "fill_holes": settings.fill_holes,
     }
