@@ -43,15 +43,15 @@ class BetweenDrawn:
             return None
         below, above = self._frames[place - 1], self._frames[place]
         share = (frame - below) / (above - below)
-        depth = (1 - share) * self._depth(below) + share * self._depth(above)
+        depth: FrameLogits = (1 - share) * self._depth(below) + share * self._depth(above)
         nearest_mm = min(frame - below, above - frame) * self._view.slice_spacing_mm
-        logits: FrameLogits = (WEIGHT / nearest_mm * depth).astype(np.float32)
+        logits: FrameLogits = np.float32(WEIGHT / nearest_mm) * depth
         return logits
 
-    def _depth_on(self, frame: int) -> NDArray[np.float64]:
+    def _depth_on(self, frame: int) -> FrameLogits:
         """How deep in the drawn shape a pixel lies, mm; negative outside of it."""
         mask, spacing = self._drawn[frame], self._view.frame_spacing_mm
         # A shape that fills the frame ends where the frame does.
         inside = ndimage.distance_transform_edt(np.pad(mask, 1), sampling=spacing)[1:-1, 1:-1]
-        depth: NDArray[np.float64] = inside - ndimage.distance_transform_edt(~mask, sampling=spacing)
+        depth: FrameLogits = (inside - ndimage.distance_transform_edt(~mask, sampling=spacing)).astype(np.float32)
         return depth
